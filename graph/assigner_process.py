@@ -1,0 +1,181 @@
+"""The assigner on Kafka: elected by a consumer group of one partition, fenced by its transactional id.
+
+It ends on any error it cannot wait out; the supervisor starts it again. A producer that was fenced or whose transaction
+failed is never initialised again in the same process: that could fence the rightful one.
+"""
+
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+
+import structlog
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from graph.assigner import Assigner, AssignerRules
+from graph.kafka_log import KafkaLedger, KafkaLedgerWriter, KafkaProposalLog
+from graph.recent import RecentImages
+from neardup.dead_letters import DeadLetters
+from neardup.errors import ClusterStoreUnavailableError, FencedError, InvalidMessageError, LogUnavailableError
+from neardup.group import GroupMember, PartitionsLostError, StoppedError
+from neardup.kafka import Kafka
+from neardup.messages import ProposalRecord
+from neardup.ports import CandidateSearch, ClusterStore, Ledger, PairScorer, ProposalLog
+from neardup.settings import AssignSettings
+from neardup.topics import Topics
+from neardup.types import Position, Proposal
+
+__all__ = ["AssignerProcess", "restore"]
+
+_log = structlog.get_logger("assigner")
+
+_COMMIT_SECONDS = 30.0
+
+
+def restore(ledger: Ledger, proposals: ProposalLog, *, window: int) -> tuple[Position, RecentImages]:
+    """The end of the ledger, and the images of its last `window` decisions.
+
+    Where the proposals behind old decisions are no longer there, the memory starts later. Raises LogUnavailableError.
+    """
+    tail = ledger.tail(window)
+    if not tail:
+        return Position(), RecentImages(capacity=window)
+    recent = RecentImages(capacity=window, since=tail[0][1].seq - 1)
+    wanted = {decision.proposal_offset: decision for _, decision in tail}
+    last = tail[-1][0]
+    offset = min(wanted)
+    found: list[tuple[int, Proposal]] = []
+    while offset <= last.proposal_offset and (some := proposals.read(offset=offset)):
+        found += [(at, proposal) for at, proposal in some if at in wanted]
+        offset = some[-1][0] + 1
+    missing = wanted.keys() - {at for at, _ in found}
+    if missing:
+        recent = RecentImages(capacity=window, since=max(wanted[at].seq for at in missing))
+    for at, proposal in found:
+        decision = wanted[at]
+        if decision.indexed and decision.seq > recent.since:
+            recent.add(decision.image_id, seq=decision.seq, code=proposal.query[:, 0], score=proposal.score)
+    return last, recent
+
+
+class AssignerProcess:
+    """Waits to be elected, then decides until it is stopped or must end."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        topics: Topics,
+        *,
+        dead_letters: DeadLetters,
+        settings: AssignSettings,
+        rules: AssignerRules,
+        store: ClusterStore,
+        search: CandidateSearch,
+        scorer: PairScorer,
+        instance_id: str | None,
+        stop: threading.Event,
+    ) -> None:
+        self._kafka = kafka
+        self._topics = topics
+        self._dead_letters = dead_letters
+        self._settings = settings
+        self._rules = rules
+        self._store = store
+        self._search = search
+        self._scorer = scorer
+        self._stop = stop
+        self._partition = TopicPartition(topics.proposals, 0)
+        self._lost = False
+        self._member = GroupMember(
+            kafka,
+            topics=[topics.proposals],
+            group=topics.group("assigner"),
+            instance_id=instance_id,
+            stop=stop,
+            session_timeout_ms=settings.session_timeout_ms,
+        )
+        self._member.on_revoked = self._revoked
+
+    def run(self) -> None:
+        """Decide until stopped. Raises FencedError, LogUnavailableError, IncompatibleIndexError: end the process."""
+        try:
+            if self._wait_for_election():
+                self._decide_for_good()
+        except StoppedError:
+            pass
+        except PartitionsLostError as exc:
+            raise FencedError("the partition of proposals went to another assigner") from exc
+        finally:
+            self._member.close()
+
+    def _revoked(self, _: Sequence[TopicPartition]) -> None:
+        self._lost = True
+
+    def _wait_for_election(self) -> bool:
+        while not self._stop.is_set():
+            self._member.poll(timeout_ms=100, max_records=1)
+            if self._member.assigned:
+                self._lost = False
+                return True
+        return False
+
+    def _decide_for_good(self) -> None:
+        member = self._member
+        # First fence every predecessor and end its open transaction, only then is the end of the ledger its end.
+        writer = KafkaLedgerWriter(self._kafka, self._topics)
+        ledger = KafkaLedger(self._kafka, self._topics)
+        proposals = KafkaProposalLog(self._kafka, self._topics)
+        last, recent = restore(ledger, proposals, window=self._settings.window)
+        ledger.close()
+        proposals.close()
+        member.retrying("waiting for the graph", lambda: self._graph_has(last))
+        assigner = Assigner(
+            store=self._store, search=self._search, scorer=self._scorer, rules=self._rules, last=last, recent=recent
+        )
+        member.consumer.seek(self._partition, last.proposal_offset + 1)
+        _log.info("assigner elected", seq=last.seq, proposal_offset=last.proposal_offset)
+        while not self._stop.is_set():
+            records = member.poll(timeout_ms=100, max_records=self._settings.batch_proposals)
+            if self._lost:
+                raise FencedError("the partition of proposals went to another assigner")
+            if not records:
+                continue
+            batch = self._decode(records)
+            while batch:
+                outcome = member.retrying("deciding", partial(assigner.decide, batch))
+                with _deadline(_COMMIT_SECONDS):
+                    writer.append(outcome.decisions, requeue=outcome.requeue)
+                batch = [entry for entry in batch if entry[0] >= outcome.next_offset]
+            # Only for people who look at the lag: where to start is read from the ledger.
+            member.commit({self._partition: records[-1].offset + 1})
+
+    def _decode(self, records: Sequence[ConsumerRecord]) -> list[tuple[int, Proposal]]:
+        batch = []
+        for record in records:
+            try:
+                batch.append((record.offset, ProposalRecord.decode(record.value).proposal()))
+            except InvalidMessageError as exc:
+                self._dead_letters.send(record, exc)
+        self._dead_letters.flush()
+        return batch
+
+    def _graph_has(self, last: Position) -> None:
+        applied = self._store.position().seq
+        if applied > last.seq:
+            raise LogUnavailableError(f"the graph has applied seq {applied}, the ledger ends at {last.seq}")
+        if applied < last.seq:
+            raise ClusterStoreUnavailableError(f"the graph has applied seq {applied} of {last.seq}")
+
+
+@contextmanager
+def _deadline(seconds: float) -> Iterator[None]:
+    """A commit has no time-out of its own; one that hangs would hold the partition for good, so the process ends."""
+    timer = threading.Timer(seconds, os._exit, args=(75,))
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()

@@ -1,0 +1,155 @@
+"""A connection pool to a Gremlin server that survives its restarts: constant scripts with bindings in, rows out."""
+
+import logging
+import random
+import time
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from queue import LifoQueue
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+from gremlin_python.driver.aiohttp.transport import AiohttpTransport
+from gremlin_python.driver.client import Client
+from gremlin_python.driver.protocol import GremlinServerError
+from janusgraph_python.driver.serializer import JanusGraphBinarySerializersV1
+
+from neardup.errors import ClusterStoreUnavailableError, ConfigError
+from neardup.settings import JanusGraphSettings
+
+__all__ = ["Gremlin", "script"]
+
+# The driver logs each error with its whole context and raises it as well; once is enough.
+logging.getLogger("gremlinpython").setLevel(logging.CRITICAL)
+
+_CONNECTIONS = 4
+_ATTEMPTS = 8
+_LONGEST_PAUSE_SECONDS = 0.4
+_LARGEST_ANSWER = 256 * 1024 * 1024
+_CLOSE_SECONDS = 1.0
+_LOST_RACES = ("Lock", "lock")
+
+
+@cache
+def script(name: str) -> str:
+    """The text of graph/scripts/`name`.groovy."""
+    return (files("graph") / "scripts" / f"{name}.groovy").read_text(encoding="utf-8")
+
+
+class Gremlin:
+    """At most four connections, opened when needed and usable from any thread; a broken one is replaced.
+
+    One request is one transaction. Nothing of a request that failed has been written, unless the connection broke.
+    """
+
+    def __init__(
+        self,
+        settings: JanusGraphSettings,
+        url: str,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._settings = settings
+        self._url = url
+        self._sleep = sleep
+        self._idle: LifoQueue[Client | None] = LifoQueue()
+        for _ in range(_CONNECTIONS):
+            self._idle.put(None)
+
+    def run(self, name: str, bindings: Mapping[str, Any]) -> list[Any]:
+        """The answer of a script of this package. A request that lost a race for a lock is sent again, with jitter.
+
+        Raises ClusterStoreUnavailableError, ConfigError when the graph schema is missing.
+        """
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return self._request(script(name), bindings)
+            except GremlinServerError as exc:
+                message = str(exc.status_message)
+                if "Undefined type used in query" in message or "does not exist" in message:
+                    raise ConfigError("JanusGraph: the graph schema is missing; create it with: neardup setup") from exc
+                if attempt == _ATTEMPTS or not any(word in message for word in _LOST_RACES):
+                    raise ClusterStoreUnavailableError(f"JanusGraph: {name} failed: {message}") from exc
+                self._sleep(random.uniform(0, _LONGEST_PAUSE_SECONDS * attempt / _ATTEMPTS))  # noqa: S311
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Close all idle connections; the pool opens new ones if it is used again."""
+        for _ in range(_CONNECTIONS):
+            client = self._idle.get()
+            if client is not None:
+                client.close()
+            self._idle.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _request(self, text: str, bindings: Mapping[str, Any]) -> list[Any]:
+        client = self._idle.get()
+        try:
+            if client is None:
+                client = self._open()
+            options = {"evaluationTimeout": int(1000 * self._settings.timeout_seconds)}
+            rows: list[Any] = client.submit(text, dict(bindings), request_options=options).all().result()
+        except GremlinServerError:
+            raise
+        except Exception as exc:
+            # Whatever else the driver raises (aiohttp, asyncio, RuntimeError), the connection is of no more use.
+            broken, client = client, None
+            _discard(broken)
+            raise ClusterStoreUnavailableError(f"JanusGraph at {self._url}: {type(exc).__name__}: {exc}") from exc
+        finally:
+            self._idle.put(client)
+        return rows
+
+    def _open(self) -> Client:
+        return Client(
+            self._url,
+            self._settings.traversal_source,
+            pool_size=1,
+            message_serializer=JanusGraphBinarySerializersV1(),
+            transport_factory=lambda: _Transport(self._settings.timeout_seconds),
+            max_content_length=_LARGEST_ANSWER,
+        )
+
+
+class _Transport(AiohttpTransport):  # type: ignore[misc]
+    """The driver's transport with a limit also on opening and closing: a server that hangs must not hold us."""
+
+    def __init__(self, timeout_seconds: float) -> None:
+        # A request that the server gives up at its own limit is to be heard of: hence a second more.
+        super().__init__(read_timeout=timeout_seconds + 1, write_timeout=timeout_seconds)
+        self._open_seconds = timeout_seconds
+
+    def connect(self, url: str, headers: Mapping[str, str] | None = None) -> None:
+        self._loop.run_until_complete(self._connect(url, headers))
+
+    async def _connect(self, url: str, headers: Mapping[str, str] | None) -> None:
+        session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._open_seconds))
+        try:
+            self._websocket = await session.ws_connect(
+                url,
+                headers=headers,
+                max_msg_size=_LARGEST_ANSWER,
+                timeout=aiohttp.ClientWSTimeout(ws_close=_CLOSE_SECONDS),
+            )
+        except BaseException:
+            await session.close()
+            raise
+        self._client_session = session
+
+
+def _discard(client: Client | None) -> None:
+    if client is None:
+        return
+    try:
+        client.close()
+    except Exception:
+        logging.getLogger(__name__).debug("closing a broken connection failed", exc_info=True)

@@ -1,0 +1,60 @@
+"""Following the ledger: applies its decisions to one projection, in order, from wherever that projection stands."""
+
+from collections.abc import Callable
+
+import structlog
+
+from neardup.backoff import BackOff
+from neardup.errors import ClusterConflictError, UnavailableError
+from neardup.ports import Ledger, Projection
+from neardup.types import Position
+
+__all__ = ["Projector"]
+
+_log = structlog.get_logger("projector")
+
+
+class Projector:
+    """Brings one projection up to the end of the ledger. It alone writes this projection; should two run by mistake,
+    the projection accepts only the next seq and the slower one reads its position again."""
+
+    def __init__(self, name: str, *, ledger: Ledger, projection: Projection, batch: int = 500) -> None:
+        self.name = name
+        self._ledger = ledger
+        self._projection = projection
+        self._batch = batch
+        self._position: Position | None = None
+
+    def step(self) -> int:
+        """Apply the next decisions; returns how many. Raises UnavailableError: call again later."""
+        position = self._position
+        if position is None:
+            position = self._projection.position()
+            _log.info("projection continues", projection=self.name, seq=position.seq)
+        # Unknown until the step has succeeded: after any error the projection is asked again.
+        self._position = None
+        entries = self._ledger.read(after=position, limit=self._batch)
+        if entries:
+            upto = entries[-1][0]
+            try:
+                self._projection.apply([decision for _, decision in entries], upto=upto)
+            except ClusterConflictError as exc:
+                _log.warning("projection stands elsewhere", projection=self.name, error=str(exc))
+                return 0
+            position = upto
+        self._position = position
+        return len(entries)
+
+    def run(self, wait: Callable[[float], bool]) -> None:
+        """Step until `wait(seconds)` says to stop."""
+        back_off = BackOff()
+        delay = 0.0
+        while not wait(delay):
+            try:
+                self.step()
+            except UnavailableError as exc:
+                delay = back_off.next()
+                _log.warning("engine unavailable, waiting", projection=self.name, error=str(exc))
+            else:
+                back_off.reset()
+                delay = 0.0

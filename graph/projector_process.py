@@ -1,0 +1,78 @@
+"""The project role on Kafka: one elected process, one thread a projection, so that none waits for another."""
+
+import threading
+from collections.abc import Callable, Mapping
+
+from graph.kafka_log import KafkaLedger
+from graph.projector import Projector
+from neardup.group import GroupMember
+from neardup.kafka import Kafka
+from neardup.ports import Projection
+from neardup.topics import Topics
+
+__all__ = ["ProjectorProcess"]
+
+
+class ProjectorProcess:
+    """Waits to be elected, then follows the ledger for every projection until stopped or replaced."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        topics: Topics,
+        *,
+        projections: Mapping[str, Callable[[], Projection]],
+        instance_id: str | None,
+        stop: threading.Event,
+    ) -> None:
+        self._kafka = kafka
+        self._topics = topics
+        self._projections = projections
+        self._stop = stop
+        self._halt = threading.Event()
+        self._failure: Exception | None = None
+        self._member = GroupMember(
+            kafka,
+            topics=[topics.ledger],
+            group=topics.group("project"),
+            instance_id=instance_id,
+            stop=stop,
+            session_timeout_ms=6000,
+        )
+        self._member.on_revoked = lambda _: self._halt.set()
+
+    def run(self) -> None:
+        """Project until stopped. Raises the error of a projection that cannot be waited out."""
+        member = self._member
+        threads = [
+            threading.Thread(target=self._follow, args=(name, make), name=f"project-{name}")
+            for name, make in self._projections.items()
+        ]
+        try:
+            while not member.assigned and not self._stop.is_set():
+                member.poll(timeout_ms=100, max_records=1)
+            # The membership elects; each projection reads the ledger from its own position.
+            member.consumer.pause(*member.consumer.assignment())
+            self._halt.clear()
+            for thread in threads:
+                thread.start()
+            while not self._stop.is_set() and not self._halt.is_set():
+                member.poll(timeout_ms=200, max_records=1)
+        finally:
+            self._halt.set()
+            for thread in threads:
+                if thread.ident is not None:
+                    thread.join(timeout=15)
+            member.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _follow(self, name: str, make: Callable[[], Projection]) -> None:
+        ledger = KafkaLedger(self._kafka, self._topics)
+        try:
+            Projector(name, ledger=ledger, projection=make()).run(self._halt.wait)
+        except Exception as exc:  # noqa: BLE001 - raised again by run
+            self._failure = exc
+        finally:
+            self._halt.set()
+            ledger.close()

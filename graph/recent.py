@@ -1,0 +1,139 @@
+"""What the assigner remembers: the images decided recently, and its decisions that the graph may not show yet. Pure."""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from neardup.lsh import overlaps
+from neardup.types import ClusterId, ClusterInfo, Code, Decision, ImageId, Placement, Vector
+
+__all__ = ["RecentImages", "RecentPlacements", "Remembered"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Remembered:
+    """An image that the index may not show yet: its code, its embedding for the scorer, and its overlap with the
+    probe that asked."""
+
+    image_id: ImageId
+    code: Code
+    score: Vector
+    overlap: int
+
+
+class RecentImages:
+    """A ring of the last `capacity` indexed images: search covers up to a seq, this covers the rest."""
+
+    def __init__(self, *, capacity: int, since: int = 0) -> None:
+        self._capacity = capacity
+        self._since = since
+        self._ids: list[ImageId] = [ImageId("")] * capacity
+        self._seqs = np.zeros(capacity, dtype=np.int64)
+        self._codes: Code | None = None
+        self._scores: Vector | None = None
+        self._rows: dict[ImageId, int] = {}
+        self._next = 0
+
+    @property
+    def since(self) -> int:
+        """Every image decided after this seq is here."""
+        return self._since
+
+    def add(self, image_id: ImageId, *, seq: int, code: Code, score: Vector) -> None:
+        """Remember an image just decided; forgets the oldest one when full. A newer version replaces the older."""
+        if self._codes is None or self._scores is None:
+            self._codes = np.zeros((self._capacity, code.shape[0]), dtype=np.uint16)
+            self._scores = np.zeros((self._capacity, score.shape[0]), dtype=np.float32)
+        old = self._rows.pop(image_id, None)
+        if old is not None:
+            self._seqs[old] = 0
+        row = self._next
+        self._next = (row + 1) % self._capacity
+        if self._seqs[row]:
+            self._since = max(self._since, int(self._seqs[row]))
+            del self._rows[self._ids[row]]
+        self._ids[row] = image_id
+        self._seqs[row] = seq
+        self._codes[row] = code
+        self._scores[row] = score
+        self._rows[image_id] = row
+
+    def after(self, seq: int, query: Code, *, minimum_overlap: int) -> list[Remembered]:
+        """The images decided after `seq` that share terms with `query` of shape (tables, 1 + probes)."""
+        rows = np.flatnonzero(self._seqs > seq)
+        if not rows.size or self._codes is None:
+            return []
+        counts = overlaps(query, self._codes[rows])
+        near = np.flatnonzero(counts >= minimum_overlap)
+        return [self._remembered(int(rows[index]), int(counts[index])) for index in near]
+
+    def seq_of(self, image_id: ImageId) -> int:
+        """The seq of the decision that this image is remembered from; 0 when it is not."""
+        row = self._rows.get(image_id)
+        return 0 if row is None else int(self._seqs[row])
+
+    def get(self, image_id: ImageId) -> Remembered | None:
+        """One image, if it is remembered; its overlap is not computed (0)."""
+        row = self._rows.get(image_id)
+        return None if row is None else self._remembered(row, 0)
+
+    def _remembered(self, row: int, overlap: int) -> Remembered:
+        assert self._codes is not None
+        assert self._scores is not None
+        return Remembered(image_id=self._ids[row], code=self._codes[row], score=self._scores[row], overlap=overlap)
+
+
+class RecentPlacements:
+    """The effects of decisions the graph may not have applied: they come before what the graph says."""
+
+    def __init__(self) -> None:
+        self._placements: OrderedDict[ImageId, Placement] = OrderedDict()
+        self._clusters: OrderedDict[ClusterId, tuple[int, ClusterInfo]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._placements)
+
+    def placement(self, image_id: ImageId) -> Placement | None:
+        """Where a recent decision put this image."""
+        return self._placements.get(image_id)
+
+    def cluster(self, cluster_id: ClusterId) -> ClusterInfo | None:
+        """This cluster after the last recent decision that changed it."""
+        entry = self._clusters.get(cluster_id)
+        return entry[1] if entry else None
+
+    def add(self, decision: Decision, *, was: Placement | None, before: Iterable[ClusterInfo]) -> None:
+        """Take in a decision; `was` is where the image was, `before` are the clusters it enters and leaves, where they
+        existed, as they were."""
+        clusters = {cluster.cluster_id: cluster for cluster in before}
+        entered = decision.cluster_id
+        if decision.previous_cluster is not None:
+            left = clusters[decision.previous_cluster]
+            self._change(replace(left, size=left.size - 1), decision.seq)
+        old = clusters.get(entered)
+        if old is None or old.size == 0:
+            old = ClusterInfo(cluster_id=entered, head=decision.head, size=0, since=decision.seq)
+        stays = was is not None and was.cluster_id == entered
+        self._change(replace(old, size=old.size + (0 if stays else 1)), decision.seq)
+        self._placements.pop(decision.image_id, None)
+        self._placements[decision.image_id] = Placement(
+            image_id=decision.image_id,
+            cluster_id=entered,
+            head=decision.head,
+            version=decision.version,
+            run=decision.run,
+            seq=decision.seq,
+        )
+
+    def forget(self, applied: int) -> None:
+        """The graph has applied every decision up to this seq."""
+        while self._placements and next(iter(self._placements.values())).seq <= applied:
+            self._placements.popitem(last=False)
+        while self._clusters and next(iter(self._clusters.values()))[0] <= applied:
+            self._clusters.popitem(last=False)
+
+    def _change(self, cluster: ClusterInfo, seq: int) -> None:
+        self._clusters.pop(cluster.cluster_id, None)
+        self._clusters[cluster.cluster_id] = (seq, cluster)

@@ -1,0 +1,173 @@
+"""The head cache on Redis Functions: image -> cluster -> head, for many images in one round trip."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError, ResponseError
+from redis.retry import Retry
+
+from neardup.clusters import require_consecutive
+from neardup.errors import CacheUnavailableError, ClusterConflictError
+from neardup.settings import RedisSettings
+from neardup.types import ClusterId, Decision, ImageId, Placement, Position
+
+__all__ = ["RedisHeadCache", "connect", "setup_functions"]
+
+LIBRARY = "neardup_heads_1"
+_KEYS_A_SCAN = 1_000
+_IDS_A_CALL = 2_000
+
+
+def connect(settings: RedisSettings, url: str) -> Redis:
+    """A client for `url` (redis(s)://…). Close it with `.close()`. Nothing is sent yet; nothing is sent twice."""
+    return Redis.from_url(
+        url,
+        socket_timeout=settings.timeout_seconds,
+        socket_connect_timeout=settings.timeout_seconds,
+        retry=Retry(NoBackoff(), 0),
+    )
+
+
+def setup_functions(client: Redis, *, dry_run: bool = False) -> list[str]:
+    """Load the function library unless this very text is loaded; returns the changes. Raises CacheUnavailableError."""
+    with _redis_errors("loading the functions"):
+        if _loaded_library(client) == _library_text():
+            return []
+        if not dry_run:
+            client.function_load(_library_text(), replace=True)
+    return [f"redis function library {LIBRARY}"]
+
+
+class RedisHeadCache:
+    """The port HeadCache for one namespace; the client is the caller's to close.
+
+    All keys of a namespace share one hash tag, so that a function may touch any of them on a Redis Cluster.
+    """
+
+    def __init__(self, client: Redis, namespace: str, *, ttl_seconds: int) -> None:
+        self._client = client
+        self._ttl = ttl_seconds
+        self._prefix = f"{{{namespace}}}:"
+
+    def position(self) -> Position:
+        with _redis_errors("reading the position"):
+            stored = self._client.hmget(self._key("position", ""), ["seq", "ledger_offset", "proposal_offset"])
+        numbers = [int(value) for value in stored if value is not None]
+        return Position(seq=numbers[0], ledger_offset=numbers[1], proposal_offset=numbers[2]) if numbers else Position()
+
+    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
+        require_consecutive(decisions, upto)
+        if not decisions:
+            return
+        applied = self._call(
+            "apply",
+            [self._key("position", ""), *self._keys(decisions)],
+            [
+                self._ttl,
+                decisions[0].seq - 1,
+                upto.seq,
+                upto.ledger_offset,
+                upto.proposal_offset,
+                *_values(decisions),
+            ],
+        )
+        if applied != -1:
+            raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the cache is {applied}")
+
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+        found: dict[ImageId, Placement] = {}
+        distinct = list(dict.fromkeys(image_ids))
+        for start in range(0, len(distinct), _IDS_A_CALL):
+            ids = distinct[start : start + _IDS_A_CALL]
+            keys = [self._key("image", image_id) for image_id in ids]
+            answers = self._call("lookup", keys, [self._key("cluster", ""), self._ttl])
+            for image_id, answer in zip(ids, answers, strict=True):
+                if answer:
+                    found[image_id] = _placement(image_id, answer)
+        return found
+
+    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
+        for start in range(0, len(placements), _IDS_A_CALL):
+            batch = placements[start : start + _IDS_A_CALL]
+            self._call("fill", [self._key("position", ""), *self._keys(batch)], [self._ttl, read_at, *_values(batch)])
+
+    def clear(self) -> None:
+        """Entries first and the position last: what remains after a failure in between are misses."""
+        with _redis_errors("clearing the cache"):
+            position = self._key("position", "")
+            batch: list[bytes] = []
+            for key in self._client.scan_iter(match=f"{self._prefix}*", count=_KEYS_A_SCAN):
+                if key != position:
+                    batch.append(key)
+                if len(batch) == _KEYS_A_SCAN:
+                    self._client.unlink(*batch)
+                    batch = []
+            self._client.unlink(*batch, position)
+
+    def _call(self, function: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
+        call = (f"{LIBRARY}_{function}", len(keys), *keys, *arguments)
+        with _redis_errors(function):
+            try:
+                return self._client.fcall(*call)
+            except ResponseError as exc:
+                if "Function not found" not in str(exc):
+                    raise
+                # A Redis that lost everything also lost its functions.
+                self._client.function_load(_library_text(), replace=True)
+                return self._client.fcall(*call)
+
+    def _keys(self, entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[bytes]:
+        for entry in entries:
+            yield self._key("image", entry.image_id)
+            yield self._key("cluster", entry.cluster_id)
+
+    def _key(self, kind: str, name: str) -> bytes:
+        return f"{self._prefix}{kind}:{name}".encode()
+
+
+def _values(entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[str | int]:
+    for entry in entries:
+        yield from (entry.cluster_id, entry.head, entry.version, entry.run, entry.seq)
+
+
+def _placement(image_id: ImageId, answer: Sequence[bytes]) -> Placement:
+    cluster_id, head, version, run, seq = answer
+    return Placement(
+        image_id=image_id,
+        cluster_id=ClusterId(cluster_id.decode()),
+        head=ImageId(head.decode()),
+        version=int(version),
+        run=int(run),
+        seq=int(seq),
+    )
+
+
+@cache
+def _library_text() -> str:
+    return (files("graph") / "scripts" / "heads.lua").read_text(encoding="utf-8")
+
+
+def _loaded_library(client: Redis) -> str | None:
+    for library in client.function_list(library=LIBRARY, withcode=True):
+        code = _fields(library)[b"library_code"]
+        return bytes(code).decode()
+    return None
+
+
+def _fields(library: Any) -> dict[bytes, Any]:
+    if isinstance(library, dict):
+        return library
+    return dict(zip(library[0::2], library[1::2], strict=True))
+
+
+@contextmanager
+def _redis_errors(action: str) -> Iterator[None]:
+    try:
+        yield
+    except (RedisError, OSError) as exc:
+        raise CacheUnavailableError(f"Redis: {action} failed: {exc}") from exc

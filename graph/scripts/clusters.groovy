@@ -1,0 +1,4 @@
+// Clusters. Bindings: uids. Answers rows [cluster id, head, size, since].
+g.V().has('uid', within(uids as Set)).toList().collect {
+    [it.value('cluster_id'), it.value('head'), it.value('size'), it.value('since')]
+}

@@ -1,0 +1,71 @@
+"""The index as a projection of the ledger, on OpenSearch."""
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from neardup.errors import SearchUnavailableError
+from neardup.types import ImageId, IndexedImage, Position
+from opensearch_templates.connection import search_errors
+from opensearch_templates.documents import document_of_image
+from opensearch_templates.names import IndexNames
+from opensearch_templates.positions import read_position, write_position
+
+__all__ = ["OpenSearchImageIndex"]
+
+_ACTIONS_A_REQUEST = 500
+_STALE = 409
+_ABSENT = 404
+
+
+class OpenSearchImageIndex:
+    """The port ImageIndex. The seq of a write is the document's external version, so an older write never wins."""
+
+    def __init__(self, client: OpenSearch, names: IndexNames) -> None:
+        self._client = client
+        self._names = names
+
+    def position(self) -> Position:
+        return read_position(self._client, self._names)
+
+    def apply(self, images: Sequence[IndexedImage], removed: Sequence[ImageId], *, upto: Position) -> None:
+        actions = [*map(_write_action, images), *(_remove_action(image_id, upto.seq) for image_id in removed)]
+        for start in range(0, len(actions), _ACTIONS_A_REQUEST):
+            self._bulk(actions[start : start + _ACTIONS_A_REQUEST])
+        if actions:
+            self._refresh()
+        write_position(self._client, self._names, upto)
+
+    def _bulk(self, actions: Sequence[str]) -> None:
+        with search_errors("writing images"):
+            answer = self._client.bulk(index=self._names.write, body="".join(actions), params={"require_alias": "true"})
+        if answer["errors"]:
+            for failure in _failures(answer["items"]):
+                raise SearchUnavailableError(f"OpenSearch: writing images failed: {failure}")
+
+    def _refresh(self) -> None:
+        with search_errors("refreshing the index"):
+            shards = self._client.indices.refresh(index=self._names.write)["_shards"]
+        if shards["failed"]:
+            raise SearchUnavailableError(f"OpenSearch: a shard copy was not refreshed: {shards}")
+
+
+def _write_action(image: IndexedImage) -> str:
+    header = {"index": {"_id": image.image_id, "version": image.seq, "version_type": "external_gte"}}
+    return f"{json.dumps(header)}\n{json.dumps(document_of_image(image))}\n"
+
+
+def _remove_action(image_id: ImageId, seq: int) -> str:
+    header = {"delete": {"_id": image_id, "version": seq, "version_type": "external_gte"}}
+    return f"{json.dumps(header)}\n"
+
+
+def _failures(items: Sequence[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """The items that neither succeeded nor were overtaken by a newer write nor removed what was not there."""
+    for item in items:
+        (operation, outcome), *_ = item.items()
+        harmless = outcome["status"] == _STALE or (operation == "delete" and outcome["status"] == _ABSENT)
+        if outcome["status"] >= 300 and not harmless:
+            yield outcome

@@ -1,0 +1,109 @@
+"""Images -> proposals: terms, exact search, scoring. Several images share each round trip. Ports only."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from neardup.errors import InvalidMessageError
+from neardup.lsh import LshModel, terms
+from neardup.messages import half
+from neardup.ports import CandidateSearch, Clock, PairScorer
+from neardup.types import CandidateList, Image, Match, PairBatch, Probe, Proposal, Source
+
+__all__ = ["ProposalRules", "Proposer"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProposalRules:
+    """How an image is searched: `kept_matches` bounds a proposal; a cluster with more near-duplicates of one image
+    than that needs no further witness."""
+
+    candidate_limit: int
+    minimum_overlap: int
+    probes: int
+    kept_matches: int = 50
+
+
+class Proposer:
+    """Searches and scores; decides nothing."""
+
+    def __init__(
+        self, *, lsh: LshModel, search: CandidateSearch, scorer: PairScorer, clock: Clock, rules: ProposalRules
+    ) -> None:
+        self._lsh = lsh
+        self._search = search
+        self._scorer = scorer
+        self._clock = clock
+        self._rules = rules
+
+    def validate(self, image: Image) -> None:
+        """Raises InvalidMessageError for an image whose LSH embedding this lsh_version cannot take."""
+        self._lsh.validate(image.lsh)
+        if not np.all(np.isfinite(half(image.score))):
+            raise InvalidMessageError("contains NaN or values beyond float16", field="score")
+
+    def propose(self, images: Sequence[tuple[Source, Image]]) -> list[Proposal]:
+        """One proposal an image, in order. All images must be valid. Raises UnavailableError; nothing was written."""
+        if not images:
+            return []
+        # Read before searching: what this position covers, the search will see.
+        searched = self._search.position()
+        queries = self._lsh.query_codes(np.stack([image.lsh for _, image in images]), probes=self._rules.probes)
+        probes = [
+            Probe(
+                terms=tuple(term for column in query.T for term in terms(column)),
+                exclude=(image.image_id,),
+            )
+            for query, (_, image) in zip(queries, images, strict=True)
+        ]
+        found = self._search.search(
+            probes, limit=self._rules.candidate_limit, minimum_overlap=self._rules.minimum_overlap
+        )
+        scores = [half(image.score) for _, image in images]
+        scored = self._scorer.score(_pairs(scores, found))
+        calibration = self._scorer.calibration(scored.model_version)
+        proposals = []
+        start = 0
+        for (source, image), query, score, candidates in zip(images, queries, scores, found, strict=True):
+            stop = start + len(candidates.candidates)
+            matches = [
+                Match(image_id=candidate.image_id, overlap=candidate.overlap, score=float(value))
+                for candidate, value in zip(candidates.candidates, scored.values[start:stop], strict=True)
+            ]
+            start = stop
+            matches.sort(key=lambda match: (-match.score, -match.overlap, match.image_id))
+            proposals.append(
+                Proposal(
+                    image_id=image.image_id,
+                    version=image.version,
+                    run=image.run,
+                    query=query,
+                    score=score,
+                    metadata=image.metadata,
+                    searched_seq=searched.seq,
+                    matches=tuple(matches[: self._rules.kept_matches]),
+                    match_threshold=calibration.match_threshold,
+                    head_bound=calibration.head_bound,
+                    lsh_version=self._lsh.version,
+                    model_version=scored.model_version,
+                    source=source,
+                    at_ms=self._clock.now_ms(),
+                )
+            )
+        return proposals
+
+
+def _pairs(scores: Sequence[np.ndarray], found: Sequence[CandidateList]) -> PairBatch:
+    """Every image against each of its candidates, one row a pair."""
+    dimension = scores[0].shape[0]
+    counts = [len(candidates.candidates) for candidates in found]
+    rows = [candidate for candidates in found for candidate in candidates.candidates]
+    if not rows:
+        empty = np.empty((0, dimension), dtype=np.float32)
+        return PairBatch(probes=empty, candidates=empty, overlap=np.empty(0, dtype=np.int32))
+    return PairBatch(
+        probes=np.repeat(np.stack(scores), counts, axis=0),
+        candidates=np.stack([candidate.score for candidate in rows]),
+        overlap=np.array([candidate.overlap for candidate in rows], dtype=np.int32),
+    )

@@ -1,0 +1,128 @@
+"""The propose role on Kafka: images and requeued images in, proposals out."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+
+from indexer.propose import Proposer
+from neardup.backlog import BacklogReader
+from neardup.dead_letters import DeadLetters
+from neardup.errors import InvalidMessageError, SearchUnavailableError
+from neardup.group import GroupMember, PartitionsLostError, StoppedError
+from neardup.kafka import Kafka
+from neardup.logs import PartitionReader
+from neardup.messages import ImageRecord, RequeueRecord
+from neardup.ports import CandidateSearch, ProposalLog
+from neardup.settings import IngestSettings
+from neardup.topics import Topics
+from neardup.types import Image, Source
+
+__all__ = ["ProposeWorker"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Batch:
+    images: list[tuple[Source, Image]]
+    commit: dict[TopicPartition, int]
+
+
+class ProposeWorker:
+    """One member of the group of proposers."""
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        topics: Topics,
+        *,
+        settings: IngestSettings,
+        proposer: Proposer,
+        search: CandidateSearch,
+        proposals: ProposalLog,
+        backlog: BacklogReader,
+        dead_letters: DeadLetters,
+        instance_id: str | None,
+        stop: threading.Event,
+    ) -> None:
+        self._kafka = kafka
+        self._topics = topics
+        self._settings = settings
+        self._proposer = proposer
+        self._search = search
+        self._proposals = proposals
+        self._backlog = backlog
+        self._dead_letters = dead_letters
+        self._stop = stop
+        self._readers: dict[tuple[str, int], PartitionReader] = {}
+        self._member = GroupMember(
+            kafka,
+            topics=[topics.images, topics.requeue],
+            group=topics.group("propose"),
+            instance_id=instance_id,
+            stop=stop,
+        )
+
+    def run(self) -> None:
+        """Propose until stopped."""
+        member = self._member
+        try:
+            while not self._stop.is_set():
+                records = member.poll(timeout_ms=100, max_records=self._settings.batch_images)
+                if not records:
+                    continue
+                try:
+                    batch = member.retrying("reading images", partial(self._read, records))
+                    member.retrying("waiting for the assigner", self._wait_for_room)
+                    proposed = member.retrying("proposing", partial(self._proposer.propose, batch.images))
+                    member.retrying("writing proposals", partial(self._proposals.append, proposed))
+                    member.commit(batch.commit)
+                except PartitionsLostError:
+                    continue
+        except StoppedError:
+            pass
+        finally:
+            member.close()
+
+    def _read(self, records: Sequence[ConsumerRecord]) -> _Batch:
+        images: list[tuple[Source, Image]] = []
+        commit: dict[TopicPartition, int] = {}
+        for record in records:
+            commit[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            try:
+                entry = self._requeued(record) if record.topic == self._topics.requeue else _image(record)
+                if entry is None:
+                    continue
+                self._proposer.validate(entry[1])
+            except InvalidMessageError as exc:
+                self._dead_letters.send(record, exc)
+            else:
+                self._dead_letters.accepted()
+                images.append(entry)
+        self._dead_letters.flush()
+        return _Batch(images=images, commit=commit)
+
+    def _requeued(self, record: ConsumerRecord) -> tuple[Source, Image] | None:
+        """The image that a requeue record refers to; None when a newer version has replaced it."""
+        reference = RequeueRecord.decode(record.value)
+        place = (reference.topic, reference.partition)
+        if place not in self._readers:
+            self._readers[place] = PartitionReader(self._kafka, *place)
+        found = self._readers[place].read(reference.offset, 1)
+        return _image(found[0]) if found and found[0].offset == reference.offset else None
+
+    def _wait_for_room(self) -> None:
+        """Raises SearchUnavailableError while too many proposals wait: the assigner's memory must reach back to what a
+        search covered."""
+        behind = self._backlog.undecided() + self._backlog.unapplied(self._search.position())
+        if behind > self._settings.backlog_limit:
+            raise SearchUnavailableError(f"{behind} proposals are not decided and indexed yet")
+
+
+def _image(record: ConsumerRecord) -> tuple[Source, Image] | None:
+    if record.value is None:
+        return None
+    source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
+    return source, ImageRecord.decode(record.value).image()

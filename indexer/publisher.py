@@ -1,0 +1,49 @@
+"""Publishes embeddings: what a producer of this service does."""
+
+from collections.abc import Mapping
+
+from kafka import KafkaProducer
+
+from neardup.errors import LogUnavailableError
+from neardup.kafka import Kafka, kafka_errors
+from neardup.messages import EmbeddingMessage
+from neardup.topics import Topics
+from neardup.types import Embeddings, ImageId, Vector
+
+__all__ = ["EmbeddingPublisher"]
+
+
+class EmbeddingPublisher:
+    """Sends both embeddings of an image, keyed by its id so that they meet in the same partition."""
+
+    def __init__(self, kafka: Kafka, topics: Topics) -> None:
+        self._topics = topics
+        self._producer: KafkaProducer = kafka.producer(linger_ms=20)
+        self._failures: list[BaseException] = []
+
+    def publish(
+        self, image_id: ImageId, embeddings: Embeddings, *, version: int = 0, metadata: Mapping[str, str] | None = None
+    ) -> None:
+        """Queue both embeddings; `flush` makes them durable. Raises pydantic's ValidationError for a bad id."""
+        self.publish_side(self._topics.lsh_embeddings, image_id, embeddings.lsh, version, metadata or {})
+        self.publish_side(self._topics.score_embeddings, image_id, embeddings.score, version, {})
+
+    def publish_side(
+        self, topic: str, image_id: ImageId, embedding: Vector, version: int, metadata: Mapping[str, str]
+    ) -> None:
+        """Queue one embedding."""
+        message = EmbeddingMessage(image_id=image_id, version=version, embedding=embedding, metadata=dict(metadata))
+        with kafka_errors("publishing embeddings"):
+            future = self._producer.send(topic, key=image_id.encode(), value=message.encode())
+        future.add_errback(self._failures.append)
+
+    def flush(self) -> None:
+        """Return when everything queued is durable. Raises LogUnavailableError when something is not."""
+        with kafka_errors("publishing embeddings"):
+            self._producer.flush(timeout=60)
+        if self._failures:
+            raise LogUnavailableError(f"{len(self._failures)} embeddings were not published: {self._failures[0]}")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._producer.close(timeout=10)

@@ -1,0 +1,77 @@
+"""How far each stage is behind the one before it, from offsets alone."""
+
+from dataclasses import dataclass
+
+from kafka import KafkaConsumer, TopicPartition
+
+from neardup.kafka import Kafka, kafka_errors
+from neardup.topics import Topics
+from neardup.types import Position
+
+__all__ = ["Backlog", "BacklogReader"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backlog:
+    """Messages not yet processed. Offsets count transaction markers, so `ledger` may be up to twice the decisions."""
+
+    embeddings: int
+    images: int
+    proposals: int
+
+    @property
+    def total(self) -> int:
+        """Messages waiting anywhere before the ledger."""
+        return self.embeddings + self.images + self.proposals
+
+
+class BacklogReader:
+    """Reads committed offsets of the groups and ends of the topics. Not thread-safe."""
+
+    def __init__(self, kafka: Kafka, topics: Topics) -> None:
+        self._kafka = kafka
+        self._topics = topics
+        self._consumers: dict[str, KafkaConsumer] = {}
+
+    def read(self) -> Backlog:
+        """The backlog of every stage before the ledger. Raises LogUnavailableError."""
+        topics = self._topics
+        return Backlog(
+            embeddings=self._behind("join", topics.lsh_embeddings, topics.score_embeddings),
+            images=self._behind("propose", topics.images, topics.requeue),
+            proposals=self.undecided(),
+        )
+
+    def undecided(self) -> int:
+        """Proposals the assigner has not read."""
+        return self._behind("assigner", self._topics.proposals)
+
+    def unapplied(self, position: Position) -> int:
+        """Ledger offsets after a projection's position."""
+        return max(0, self.ledger_end() - 1 - position.ledger_offset)
+
+    def ledger_end(self) -> int:
+        """The offset after the last committed entry of the ledger, markers counted."""
+        partition = TopicPartition(self._topics.ledger, 0)
+        with kafka_errors("reading the end of the ledger"):
+            return int(self._consumer("assigner").end_offsets([partition], timeout_ms=5000)[partition])
+
+    def close(self) -> None:
+        """Close the connections."""
+        for consumer in self._consumers.values():
+            consumer.close(autocommit=False)
+
+    def _consumer(self, role: str) -> KafkaConsumer:
+        if role not in self._consumers:
+            # Never subscribes, so it never joins the group whose offsets it reads.
+            self._consumers[role] = self._kafka.consumer(group_id=self._topics.group(role))
+        return self._consumers[role]
+
+    def _behind(self, role: str, *names: str) -> int:
+        consumer = self._consumer(role)
+        with kafka_errors(f"reading the offsets of {role}"):
+            partitions = [
+                TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()
+            ]
+            ends = consumer.end_offsets(partitions, timeout_ms=5000)
+            return sum(end - (consumer.committed(partition, timeout_ms=5000) or 0) for partition, end in ends.items())

@@ -1,0 +1,186 @@
+"""`neardup query`, `head`, `members`, `clusters export`: what people and systems ask."""
+
+import csv
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from neardup.cli.output import json_option, print_json, print_table
+from neardup.settings import load_settings
+from neardup.types import ClusterInfo, ImageId, Page
+
+if TYPE_CHECKING:
+    from query.similar_images import Lookup, SimilarImages
+
+__all__ = ["clusters", "head", "members", "query"]
+
+_limit = click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Largest page.")
+_after = click.option("--after", type=click.IntRange(min=0), default=0, help="Cursor that the page before ended with.")
+
+
+@click.command()
+@click.argument("image_or_id")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Members and candidates.")
+@json_option
+def query(image_or_id: str, limit: int, as_json: bool) -> None:
+    """Was this image, or a slight variation of it, seen before? Which images are similar?
+
+    IMAGE_OR_ID is an image file, which need not be in the corpus, or the id of an image that is.
+    """
+    similar = _similar_images()
+    file = Path(image_or_id)
+    if file.is_file():
+        found = similar.lookup_file(file.read_bytes(), image_id=_id(similar, image_or_id))
+    else:
+        found = similar.lookup_id(ImageId(image_or_id))
+    page = similar.members(found.cluster.cluster_id, limit=limit) if found.cluster else None
+    if as_json:
+        print_json(_lookup_json(found, page, limit))
+    else:
+        _print_lookup(found, page, limit)
+
+
+@click.command()
+@click.argument("image_id")
+@json_option
+def head(image_id: str, as_json: bool) -> None:
+    """The head of the cluster that holds IMAGE_ID (an id, or the path of a file that was added)."""
+    similar = _similar_images()
+    placement = similar.placement(_id(similar, image_id))
+    if placement is None:
+        if as_json:
+            print_json({"image_id": image_id, "head": None})
+        else:
+            click.echo(f"{image_id}: not an image of this namespace", err=True)
+        sys.exit(1)
+    if as_json:
+        print_json(
+            {
+                "image_id": placement.image_id,
+                "head": placement.head,
+                "cluster_id": placement.cluster_id,
+                "version": placement.version,
+                "seq": placement.seq,
+            }
+        )
+    else:
+        click.echo(placement.head)
+
+
+@click.command()
+@click.argument("head_id", metavar="HEAD")
+@_limit
+@_after
+@json_option
+def members(head_id: str, limit: int, after: int, as_json: bool) -> None:
+    """The members of the cluster of HEAD (any member's id will do), in the order they joined."""
+    similar = _similar_images()
+    cluster = similar.cluster(_id(similar, head_id))
+    page = similar.members(cluster.cluster_id, after=after, limit=limit)
+    if as_json:
+        print_json(_cluster_json(cluster) | _page_json(page))
+        return
+    for member in page.members:
+        click.echo(member.image_id)
+    if page.after is not None:
+        click.echo(f"more: neardup members {head_id} --limit {limit} --after {page.after}", err=True)
+
+
+@click.group()
+def clusters() -> None:
+    """Clusters as a whole."""
+
+
+@clusters.command()
+@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: standard output.")
+@json_option
+def export(output: Path | None, as_json: bool) -> None:
+    """Every image with its head, as CSV (image_id,head), or as JSON lines."""
+    from neardup.cli.wiring import Wiring
+
+    wiring = Wiring(load_settings())
+    rows = wiring.store.placements_all()
+    with output.open("w", newline="", encoding="utf-8") if output else click.open_file("-", "w") as stream:
+        if as_json:
+            import json
+
+            for row in rows:
+                stream.write(json.dumps({"image_id": row.image_id, "head": row.head}, ensure_ascii=False) + "\n")
+        else:
+            writer = csv.writer(stream, lineterminator="\n")
+            writer.writerow(("image_id", "head"))
+            writer.writerows((row.image_id, row.head) for row in rows)
+    wiring.close()
+
+
+def _similar_images() -> "SimilarImages":
+    from neardup.cli.wiring import Wiring
+
+    return Wiring(load_settings()).similar_images
+
+
+def _id(similar: "SimilarImages", text: str) -> ImageId:
+    """The id somebody means: as given, or the absolute path under which `neardup add` knows that file."""
+    file = Path(text)
+    if file.is_file() and similar.placement(ImageId(text)) is None:
+        return ImageId(str(file.absolute()))
+    return ImageId(text)
+
+
+def _cluster_json(cluster: ClusterInfo) -> dict[str, Any]:
+    return {"cluster_id": cluster.cluster_id, "head": cluster.head, "size": cluster.size}
+
+
+def _page_json(page: Page) -> dict[str, Any]:
+    return {
+        "members": [{"image_id": member.image_id, "seq": member.seq} for member in page.members],
+        "after": page.after,
+    }
+
+
+def _lookup_json(found: "Lookup", page: Page | None, limit: int) -> dict[str, Any]:
+    return {
+        "seen": found.seen,
+        "in_corpus": found.placement is not None,
+        "head": found.cluster.head if found.cluster else None,
+        "match": None
+        if found.match is None
+        else {"image_id": found.match.image_id, "score": found.match.score, "overlap": found.match.overlap},
+        "cluster": None if found.cluster is None or page is None else _cluster_json(found.cluster) | _page_json(page),
+        "candidates": [
+            {"image_id": match.image_id, "score": match.score, "overlap": match.overlap}
+            for match in found.candidates[:limit]
+        ],
+        "match_threshold": found.match_threshold,
+        "model_version": found.model_version,
+        "cutoff_overlap": found.cutoff_overlap,
+        "ties_at_cutoff": found.ties_at_cutoff,
+        "searched_documents": found.searched_documents,
+    }
+
+
+def _print_lookup(found: "Lookup", page: Page | None, limit: int) -> None:
+    if found.cluster is None or page is None:
+        click.echo(f"not seen before (searched {found.searched_documents} images)")
+    else:
+        how = "this very image is in the corpus"
+        if found.placement is None and found.match is not None:
+            how = f"score {found.match.score:.4f} with {found.match.image_id}, {found.match.overlap} shared terms"
+        click.echo(f"seen before: {how}")
+        click.echo(f"head: {found.cluster.head}")
+        click.echo(f"members: {found.cluster.size}")
+        for member in page.members:
+            click.echo(f"  {member.image_id}")
+        if page.after is not None:
+            click.echo(f"  … more: neardup members {found.cluster.head} --after {page.after}")
+    if found.candidates:
+        click.echo("")
+        print_table(
+            ("candidate", "overlap", "score", "near-duplicate"),
+            [
+                (match.image_id, match.overlap, match.score, "yes" if match.score >= found.match_threshold else "no")
+                for match in found.candidates[:limit]
+            ],
+        )

@@ -1,0 +1,26 @@
+"""Plug-ins by entry point: another wheel can bring an embedder, a candidate search or a scorer."""
+
+from importlib.metadata import entry_points
+from typing import Any
+
+from neardup.errors import ConfigError
+from neardup.ports import Embedder
+
+__all__ = ["load_embedder", "load_plugin"]
+
+
+def load_plugin(group: str, name: str) -> Any:
+    """The object behind an entry point. Raises ConfigError naming the choices."""
+    found = entry_points(group=group)
+    if name not in found.names:
+        choices = ", ".join(sorted(found.names)) or "none installed"
+        raise ConfigError(f"no plug-in {name!r} in the group {group} (there are: {choices})")
+    return found[name].load()
+
+
+def load_embedder(name: str) -> Embedder:
+    """An embedder, ready to use."""
+    from neardup.settings import load_settings
+
+    embedder: Embedder = load_plugin("neardup.embedders", name)(load_settings())
+    return embedder

@@ -1,0 +1,116 @@
+"""Wires one role of the worker and runs it."""
+
+import threading
+
+from neardup.cli.wiring import Wiring
+from neardup.clock import SystemClock
+from neardup.dead_letters import DeadLetters
+from neardup.settings import Settings
+
+__all__ = ["run_role"]
+
+
+def run_role(settings: Settings, role: str, name: str, stop: threading.Event) -> None:
+    """Run a role until `stop` is set. Raises what ends it early."""
+    wiring = Wiring(settings)
+    try:
+        _RUN[role](wiring, f"{name}-{role}", stop)
+    finally:
+        wiring.close()
+
+
+def _join(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from indexer.join_worker import JoinWorker
+
+    JoinWorker(
+        wiring.kafka,
+        wiring.topics,
+        settings=wiring.settings.ingest,
+        dimensions=(wiring.embedder.lsh_dimension, wiring.embedder.score_dimension),
+        store=wiring.store,
+        dead_letters=_dead_letters(wiring),
+        clock=SystemClock(),
+        instance_id=instance_id,
+        stop=stop,
+    ).run()
+
+
+def _propose(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from graph.kafka_log import KafkaProposalLog
+    from indexer.propose import ProposalRules, Proposer
+    from indexer.propose_worker import ProposeWorker
+    from neardup.backlog import BacklogReader
+
+    search = wiring.settings.search
+    proposer = Proposer(
+        lsh=wiring.lsh,
+        search=wiring.search,
+        scorer=wiring.scorer,
+        clock=SystemClock(),
+        rules=ProposalRules(
+            candidate_limit=search.candidate_limit, minimum_overlap=search.minimum_overlap, probes=search.probes
+        ),
+    )
+    ProposeWorker(
+        wiring.kafka,
+        wiring.topics,
+        settings=wiring.settings.ingest,
+        proposer=proposer,
+        search=wiring.search,
+        proposals=KafkaProposalLog(wiring.kafka, wiring.topics),
+        backlog=BacklogReader(wiring.kafka, wiring.topics),
+        dead_letters=_dead_letters(wiring),
+        instance_id=instance_id,
+        stop=stop,
+    ).run()
+
+
+def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from graph.assigner import AssignerRules
+    from graph.assigner_process import AssignerProcess
+
+    settings = wiring.settings
+    AssignerProcess(
+        wiring.kafka,
+        wiring.topics,
+        dead_letters=_dead_letters(wiring),
+        settings=settings.assign,
+        rules=AssignerRules(
+            lsh_version=wiring.lsh.version,
+            minimum_overlap=settings.search.minimum_overlap,
+            enough_members=settings.assign.enough_members,
+            window=settings.assign.window,
+        ),
+        store=wiring.store,
+        search=wiring.search,
+        scorer=wiring.scorer,
+        instance_id=instance_id,
+        stop=stop,
+    ).run()
+
+
+def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from graph.heads_feed import HeadsFeed
+    from graph.kafka_log import KafkaProposalLog
+    from graph.projector_process import ProjectorProcess
+    from indexer.index_projection import IndexProjection
+
+    ProjectorProcess(
+        wiring.kafka,
+        wiring.topics,
+        projections={
+            "graph": lambda: wiring.store,
+            "index": lambda: IndexProjection(wiring.index, KafkaProposalLog(wiring.kafka, wiring.topics)),
+            "cache": lambda: wiring.cache,
+            "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
+        },
+        instance_id=instance_id,
+        stop=stop,
+    ).run()
+
+
+def _dead_letters(wiring: Wiring) -> DeadLetters:
+    return DeadLetters(wiring.kafka, wiring.topics, limit=wiring.settings.ingest.poison_limit)
+
+
+_RUN = {"join": _join, "propose": _propose, "assign": _assign, "project": _project}

@@ -1,0 +1,209 @@
+"""Where concrete adapters meet: settings in, ports out. Everything is made when it is first asked for."""
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from neardup.cli.plugins import load_embedder, load_plugin
+from neardup.engines.endpoints import local_endpoints
+from neardup.lsh import LshModel
+from neardup.settings import Settings
+from neardup.topics import Topics
+
+if TYPE_CHECKING:
+    from opensearchpy import OpenSearch
+    from redis import Redis
+
+    from graph.gremlin import Gremlin
+    from graph.janusgraph import GraphNames
+    from neardup.kafka import Kafka
+    from neardup.ports import CandidateSearch, ClusterStore, Embedder, HeadCache, ImageIndex, PairScorer
+    from query.heads import Heads
+    from query.similar_images import SimilarImages
+
+__all__ = ["Wiring", "resolve"]
+
+
+def resolve(settings: Settings) -> Settings:
+    """The settings with every empty address filled in from the local engines. Raises ConfigError when they are needed
+    and not running."""
+    given = (
+        settings.opensearch.url,
+        settings.kafka.bootstrap_servers,
+        settings.janusgraph.url,
+        settings.redis.url,
+        settings.scorer.endpoint,
+    )
+    if all(given):
+        return settings
+    local = local_endpoints(settings.local)
+    values = settings.model_dump()
+    values["opensearch"]["url"] = settings.opensearch.url or local.opensearch_url
+    values["kafka"]["bootstrap_servers"] = settings.kafka.bootstrap_servers or local.kafka_bootstrap
+    values["janusgraph"]["url"] = settings.janusgraph.url or local.janusgraph_url
+    values["redis"]["url"] = settings.redis.url or local.redis_url
+    values["scorer"]["endpoint"] = settings.scorer.endpoint or local.scorer_endpoint
+    return Settings.model_validate(values)
+
+
+class Wiring:
+    """The ports of one process. Adapters live as long as the process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = resolve(settings)
+        self.local = self.settings is not settings
+        self.topics = Topics(settings.namespace)
+
+    @cached_property
+    def kafka(self) -> "Kafka":
+        """Kafka."""
+        from neardup.kafka import Kafka
+
+        servers = self.settings.kafka.bootstrap_servers
+        assert servers is not None
+        return Kafka(self.settings.kafka, servers)
+
+    @cached_property
+    def embedder(self) -> "Embedder":
+        """The embedder."""
+        return load_embedder(self.settings.embedder)
+
+    @cached_property
+    def lsh(self) -> LshModel:
+        """The LSH model for this embedder."""
+        lsh = self.settings.lsh
+        return LshModel(
+            dimension=self.embedder.lsh_dimension,
+            embedding_version=self.embedder.version,
+            tables=lsh.tables,
+            bits_per_table=lsh.bits_per_table,
+            seed=lsh.seed,
+        )
+
+    @cached_property
+    def opensearch(self) -> "OpenSearch":
+        """A client of OpenSearch."""
+        from opensearch_templates.connection import connect
+
+        assert self.settings.opensearch.url is not None
+        return connect(self.settings.opensearch, self.settings.opensearch.url)
+
+    @cached_property
+    def search(self) -> "CandidateSearch":
+        """The candidate search."""
+        search: CandidateSearch = load_plugin("neardup.searches", self.settings.candidate_search)(
+            self.settings, self.lsh.version
+        )
+        return search
+
+    @cached_property
+    def index(self) -> "ImageIndex":
+        """The writing side of the index."""
+        from indexer.opensearch_index import OpenSearchImageIndex
+        from opensearch_templates.names import IndexNames
+
+        return OpenSearchImageIndex(self.opensearch, IndexNames(self.settings.namespace, self.lsh.version))
+
+    @cached_property
+    def scorer(self) -> "PairScorer":
+        """The scorer."""
+        scorer: PairScorer = load_plugin("neardup.scorers", self.settings.pair_scorer)(self.settings)
+        return scorer
+
+    @cached_property
+    def gremlin(self) -> "Gremlin":
+        """Connections to JanusGraph."""
+        from graph.gremlin import Gremlin
+
+        assert self.settings.janusgraph.url is not None
+        return Gremlin(self.settings.janusgraph, self.settings.janusgraph.url)
+
+    @cached_property
+    def graph_names(self) -> "GraphNames":
+        """Labels and keys of the namespace in the graph."""
+        from graph.janusgraph import GraphNames
+
+        return GraphNames(self.settings.namespace)
+
+    @cached_property
+    def store(self) -> "ClusterStore":
+        """The graph."""
+        from graph.janusgraph import JanusGraphClusterStore
+
+        return JanusGraphClusterStore(self.gremlin, self.graph_names)
+
+    @cached_property
+    def redis(self) -> "Redis":
+        """A client of Redis."""
+        from graph.redis_cache import connect
+
+        assert self.settings.redis.url is not None
+        return connect(self.settings.redis, self.settings.redis.url.get_secret_value())
+
+    @cached_property
+    def cache(self) -> "HeadCache":
+        """The head cache."""
+        from graph.redis_cache import RedisHeadCache
+
+        return RedisHeadCache(self.redis, self.settings.namespace, ttl_seconds=self.settings.redis.ttl_seconds)
+
+    @cached_property
+    def heads(self) -> "Heads":
+        """Image -> head, through the cache."""
+        from query.heads import Heads
+
+        return Heads(self.store, self.cache)
+
+    @cached_property
+    def similar_images(self) -> "SimilarImages":
+        """The query module."""
+        from query.similar_images import SimilarImages
+
+        search = self.settings.search
+        return SimilarImages(
+            embedder=self.embedder,
+            lsh=self.lsh,
+            search=self.search,
+            scorer=self.scorer,
+            store=self.store,
+            heads=self.heads,
+            probes=search.probes,
+            candidate_limit=search.candidate_limit,
+            minimum_overlap=search.minimum_overlap,
+        )
+
+    def setup(self, *, dry_run: bool = False) -> list[str]:
+        """Create what is missing on every engine; returns the changes, one line each. Idempotent."""
+        from graph.redis_cache import setup_functions
+        from graph.schema import setup_schema
+        from neardup.topic_setup import setup_topics
+        from opensearch_templates.setup import setup_index
+
+        settings = self.settings
+        return [
+            *setup_topics(self.kafka, self.topics, settings.kafka, dry_run=dry_run),
+            *setup_index(self.opensearch, settings, self.lsh.version, dry_run=dry_run),
+            *setup_schema(self.gremlin, self.graph_names, dry_run=dry_run),
+            *setup_functions(self.redis, dry_run=dry_run),
+        ]
+
+    def ensure_setup(self) -> None:
+        """On the local engines, create what is missing; on engines given by settings that is `neardup setup`'s work."""
+        if self.local:
+            self.setup()
+
+    def drop(self) -> None:
+        """Remove everything of this namespace from every engine."""
+        from graph.schema import drop_namespace as drop_graph
+        from neardup.topic_setup import drop_topics
+        from opensearch_templates.setup import drop_namespace as drop_indices
+
+        drop_topics(self.kafka, self.topics, self.settings.kafka)
+        drop_indices(self.opensearch, self.settings.namespace)
+        drop_graph(self.gremlin, self.graph_names)
+        self.cache.clear()
+
+    def close(self) -> None:
+        """Close the connections that were opened."""
+        for name, close in (("opensearch", "close"), ("gremlin", "close"), ("redis", "close"), ("scorer", "close")):
+            if name in self.__dict__:
+                getattr(self.__dict__[name], close)()

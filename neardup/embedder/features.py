@@ -1,0 +1,54 @@
+"""An upright picture -> the raw features that whitening turns into embeddings.
+
+The network sees the picture and its mirror image; both pooled layers are averaged over the two. Each block is scaled
+to length 1, so that none drowns the others.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+from neardup.embedder.decode import decode
+from neardup.embedder.hand import HAND_WIDTHS, hand_features
+from neardup.embedder.trim import trim
+from neardup.embedder.trunk import MIDDLE, SIDE, TOP, ensure_graph
+from neardup.types import Vector
+
+__all__ = ["HAND_SLICE", "RAW_WIDTH", "RawFeatures"]
+
+RAW_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
+HAND_SLICE: Final = slice(MIDDLE + TOP, RAW_WIDTH)
+
+
+class RawFeatures:
+    """Bytes of an image file -> raw features, shape (RAW_WIDTH,), float32."""
+
+    def __init__(self, cache: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        # Warnings of the runtime about its own machine checks are no news for a user.
+        options.log_severity_level = 3
+        self._session = onnxruntime.InferenceSession(
+            str(ensure_graph(cache)), options, providers=["CPUExecutionProvider"]
+        )
+
+    def of_bytes(self, data: bytes) -> Vector:
+        """Raises InvalidImageError."""
+        return self.of_image(trim(decode(data)))
+
+    def of_image(self, image: Image.Image) -> Vector:
+        squashed = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
+        pixels = np.asarray(squashed, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1.0
+        both = np.stack([pixels, pixels[:, :, ::-1]])
+        middle, top = (output.mean(axis=0) for output in self._session.run(["middle", "top"], {"image": both}))
+        blocks = (middle, top, *hand_features(image))
+        return np.concatenate([_unit(block) for block in blocks]).astype(np.float32)
+
+
+def _unit(block: Vector) -> Vector:
+    unit: Vector = block / (float(np.linalg.norm(block)) + 1e-6)
+    return unit

@@ -1,0 +1,70 @@
+"""Cutting off letterboxes, frames and the bars of screenshots, so that a picture and its framed copy look alike.
+
+A row or column is plain when most of its pixels have one colour. Plain rows at an edge are cut only up to a straight
+edge, where most of the next row differs at once: a sky or a white backdrop has no such edge and stays.
+"""
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+__all__ = ["content_box", "trim"]
+
+_TOLERANCE: Final = 16
+_PLAIN: Final = 0.72
+_JUMP: Final = 0.6
+_LEAST_SIDE: Final = 0.3
+_WORKING_SIDE: Final = 192
+
+Pixels = npt.NDArray[np.int16]
+
+
+def trim(image: Image.Image) -> Image.Image:
+    """The picture without its frame; the picture itself when it has none."""
+    box = content_box(image)
+    return image if box == (0, 0, *image.size) else image.crop(box)
+
+
+def content_box(image: Image.Image) -> tuple[int, int, int, int]:
+    """Left, upper, right, lower in pixels of what is inside the frame."""
+    scale = min(1.0, _WORKING_SIDE / max(image.size))
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    small = np.asarray(image.resize((width, height), Image.Resampling.BOX), dtype=np.int16)
+    top, bottom = _inside(small)
+    left, right = _inside(small[top:bottom].transpose(1, 0, 2))
+    x, y = image.width / width, image.height / height
+    # A cut row may be half frame, half picture: one more working pixel goes with the frame.
+    return (
+        round((left + 1) * x) if left else 0,
+        round((top + 1) * y) if top else 0,
+        round((right - 1) * x) if right < width else image.width,
+        round((bottom - 1) * y) if bottom < height else image.height,
+    )
+
+
+def _inside(rows: Pixels) -> tuple[int, int]:
+    """First and end index of the rows between the plain ones."""
+    first = _frame_end(rows)
+    last = len(rows) - _frame_end(rows[::-1])
+    return (first, last) if last - first >= _LEAST_SIDE * len(rows) else (0, len(rows))
+
+
+def _frame_end(rows: Pixels) -> int:
+    """How many rows at the start belong to a frame: 0 unless the plain rows end at a straight edge."""
+    colour = np.median(rows, axis=1).astype(np.int16)
+    plain = _agreement(rows, colour) >= _PLAIN
+    end = len(rows) if plain.all() else int(np.argmin(plain))
+    # Resampling may blur the edge over one row, so the jump is looked for one row further in as well.
+    inner = rows[end : end + 2]
+    if not 0 < end < len(rows) or _agreement(inner, colour[end - 1][None]).min() > 1 - _JUMP:
+        return 0
+    return end
+
+
+def _agreement(rows: Pixels, colour: Pixels) -> npt.NDArray[np.float64]:
+    """The share of each row's pixels that are within the tolerance of its colour."""
+    near = np.abs(rows - colour[:, None, :]).max(axis=2) <= _TOLERANCE
+    share: npt.NDArray[np.float64] = near.mean(axis=1)
+    return share

@@ -1,0 +1,133 @@
+"""Raw features -> embeddings: two matrices learned from pictures and their edited copies, shipped as `whitening.npz`.
+
+The directions in which copies differ from their originals are scaled down (within-pair covariance whitening, closed
+form; Mikolajczyk & Matas, ICCV 2007), then PCA keeps those in which pictures differ from each other.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from neardup.embedder.features import HAND_SLICE, RAW_WIDTH
+from neardup.errors import ConfigError
+from neardup.types import Embeddings, Vector
+
+__all__ = ["HAND_WEIGHT", "Projection", "Whitening", "fit_projection", "shipped_whitening"]
+
+HAND_WEIGHT: Final = 0.6
+"""Length of the part of the score embedding that comes from the hand features alone; the other part has length 1."""
+
+_FORMAT: Final = 1
+
+Half = npt.NDArray[np.float16]
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """(features - mean) @ matrix, scaled to length 1. Kept in half precision, which costs no recall."""
+
+    mean: Half
+    matrix: Half
+
+    def apply(self, features: Vector) -> Vector:
+        """Shape (n, features) -> (n, dimension), float32, rows of length 1 (a row without any direction: zeros)."""
+        projected = (features - self.mean.astype(np.float32)) @ self.matrix.astype(np.float32)
+        length = np.linalg.norm(projected, axis=1, keepdims=True)
+        unit: Vector = (projected / np.maximum(length, 1e-12)).astype(np.float32)
+        return unit
+
+
+@dataclass(frozen=True)
+class Whitening:
+    """`whole` makes the embedding for the terms from all features, `hand` a second view for the scorer."""
+
+    whole: Projection
+    hand: Projection
+
+    @cached_property
+    def digest(self) -> str:
+        """12 hex digits over all numbers."""
+        sha = hashlib.sha256(f"whitening {_FORMAT} {HAND_WEIGHT}".encode())
+        for array in self._arrays().values():
+            sha.update(array.astype("<f2").tobytes())
+        return sha.hexdigest()[:12]
+
+    @property
+    def lsh_dimension(self) -> int:
+        return self.whole.matrix.shape[1]
+
+    @property
+    def score_dimension(self) -> int:
+        return self.lsh_dimension + self.hand.matrix.shape[1]
+
+    def embed(self, raw: Vector) -> tuple[Vector, Vector]:
+        """Raw features (n, RAW_WIDTH) -> embeddings for terms and for the scorer, (n, dimension) each."""
+        whole = self.whole.apply(raw)
+        hand = self.hand.apply(raw[:, HAND_SLICE])
+        return whole, np.concatenate([whole, np.float32(HAND_WEIGHT) * hand], axis=1)
+
+    def embed_one(self, raw: Vector) -> Embeddings:
+        lsh, score = self.embed(raw[None])
+        return Embeddings(lsh=lsh[0], score=score[0])
+
+    def save(self, path: Path) -> None:
+        np.savez_compressed(path, format=np.array(_FORMAT), **self._arrays())
+
+    @classmethod
+    def load(cls, path: Path) -> "Whitening":
+        """Raises ConfigError when the file is missing or made for other features."""
+        try:
+            with np.load(path, allow_pickle=False) as stored:
+                arrays = {name: stored[name] for name in stored.files}
+        except (OSError, ValueError) as exc:
+            raise ConfigError(f"whitening: cannot read {path}: {exc}") from exc
+        if arrays["format"] != _FORMAT or len(arrays["whole_mean"]) != RAW_WIDTH:
+            raise ConfigError(f"whitening: {path} was made for other features; train it again")
+        return cls(
+            Projection(arrays["whole_mean"], arrays["whole_matrix"]),
+            Projection(arrays["hand_mean"], arrays["hand_matrix"]),
+        )
+
+    def _arrays(self) -> dict[str, Any]:
+        return {
+            "whole_mean": self.whole.mean,
+            "whole_matrix": self.whole.matrix,
+            "hand_mean": self.hand.mean,
+            "hand_matrix": self.hand.matrix,
+        }
+
+
+def shipped_whitening() -> Whitening:
+    """The whitening that comes with the package."""
+    return Whitening.load(Path(str(files("neardup.embedder"))) / "whitening.npz")
+
+
+def fit_projection(
+    originals: Vector, copies: Vector, owner: npt.NDArray[np.intp], *, dimension: int, ridge: float, flatten: float
+) -> Projection:
+    """Learn a projection from features of `originals` (n, d) and of `copies` (m, d), where copy i is one of original
+    `owner[i]`.
+
+    `ridge`: share of the average within-pair variance added to every direction. `flatten`: 0 leaves the kept
+    directions their spread, 1 makes them equal.
+    """
+    mean = originals.mean(axis=0, dtype=np.float64)
+    within = (copies - originals[owner]).astype(np.float64)
+    covariance = within.T @ within / len(within)
+    covariance[np.diag_indices_from(covariance)] += ridge * np.trace(covariance) / len(covariance)
+    spread, directions = np.linalg.eigh(covariance)
+    whiten = directions / np.sqrt(spread) @ directions.T
+    between = (originals - mean) @ whiten
+    variance, axes = np.linalg.eigh(between.T @ between / len(between))
+    kept = slice(None, -dimension - 1, -1)
+    matrix = whiten @ (axes[:, kept] * variance[kept] ** (-flatten / 2))
+    # Eigenvectors have no sign of their own; and half precision wants numbers near 1.
+    matrix *= np.sign(matrix[np.abs(matrix).argmax(axis=0), np.arange(dimension)])
+    matrix /= np.abs(matrix).max()
+    return Projection(mean.astype(np.float16), matrix.astype(np.float16))

@@ -1,0 +1,116 @@
+"""Errors, in families by what a worker does about them.
+
+    NearDupError
+    ├── ConfigError              the operator's fault: printed, exit 2
+    ├── InvalidMessageError      can never succeed: dead letter with its reason, commit, go on
+    │   └── InvalidImageError    the same for the bytes of an image
+    ├── UnavailableError         may succeed later: pause, back off with jitter, never dead-letter
+    │   ├── LogUnavailableError          Kafka
+    │   ├── SearchUnavailableError       OpenSearch
+    │   ├── ScorerUnavailableError       TensorFlow Serving or the embedded PredictionService
+    │   ├── ClusterStoreUnavailableError JanusGraph
+    │   └── CacheUnavailableError        Redis (as head cache: a miss and a metric)
+    ├── ClusterConflictError     lost a race: read again, decide again, a bounded number of times
+    ├── FencedError              another assigner took over: exit, the supervisor restarts
+    └── IncompatibleIndexError   lsh_version or mapping differs: stop
+
+Adapters raise only these, `from` the driver's own error. `REACTIONS` maps each family to its reaction.
+"""
+
+from typing import Final, Literal
+
+__all__ = [
+    "REACTIONS",
+    "CacheUnavailableError",
+    "ClusterConflictError",
+    "ClusterStoreUnavailableError",
+    "ConfigError",
+    "FencedError",
+    "IncompatibleIndexError",
+    "InvalidImageError",
+    "InvalidMessageError",
+    "LogUnavailableError",
+    "NearDupError",
+    "Reaction",
+    "ScorerUnavailableError",
+    "SearchUnavailableError",
+    "UnavailableError",
+    "reaction",
+]
+
+Reaction = Literal["exit-2", "dead-letter", "back-off", "decide-again", "restart", "stop"]
+
+
+class NearDupError(Exception):
+    """The root of every error this project raises on purpose."""
+
+
+class ConfigError(NearDupError):
+    """A setting, a path or the installation is wrong; only the operator can mend it."""
+
+
+class InvalidMessageError(NearDupError):
+    """A message that can never be processed. `field` names the part that is wrong, if one does."""
+
+    def __init__(self, reason: str, *, field: str | None = None) -> None:
+        super().__init__(f"{field}: {reason}" if field else reason)
+        self.reason = reason
+        self.field = field
+
+
+class InvalidImageError(InvalidMessageError):
+    """Bytes that are not an image this project can decode."""
+
+
+class UnavailableError(NearDupError):
+    """A server did not answer, or answered that it cannot at present."""
+
+
+class LogUnavailableError(UnavailableError):
+    """Kafka is unavailable."""
+
+
+class SearchUnavailableError(UnavailableError):
+    """OpenSearch is unavailable, timed out or answered for a part of its shards only."""
+
+
+class ScorerUnavailableError(UnavailableError):
+    """The PredictionService is unavailable or has no model loaded."""
+
+
+class ClusterStoreUnavailableError(UnavailableError):
+    """JanusGraph is unavailable."""
+
+
+class CacheUnavailableError(UnavailableError):
+    """Redis is unavailable."""
+
+
+class ClusterConflictError(NearDupError):
+    """The stored state is not the one that this write was made for."""
+
+
+class FencedError(NearDupError):
+    """A newer assigner holds the transactional id; this process must end."""
+
+
+class IncompatibleIndexError(NearDupError):
+    """The index, the ledger or a model was made with another lsh_version or mapping."""
+
+
+REACTIONS: Final[dict[type[NearDupError], Reaction]] = {
+    ConfigError: "exit-2",
+    InvalidMessageError: "dead-letter",
+    UnavailableError: "back-off",
+    ClusterConflictError: "decide-again",
+    FencedError: "restart",
+    IncompatibleIndexError: "stop",
+}
+
+
+def reaction(error: NearDupError) -> Reaction:
+    """The reaction to an error: that of its nearest ancestor in `REACTIONS`."""
+    for family in type(error).__mro__:
+        if family in REACTIONS:
+            return REACTIONS[family]
+    return "stop"

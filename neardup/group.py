@@ -1,0 +1,129 @@
+"""A member of a Kafka consumer group that keeps its membership while it waits for an engine."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import structlog
+from kafka import ConsumerRebalanceListener, TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
+from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.structs import OffsetAndMetadata
+
+from neardup.backoff import BackOff
+from neardup.errors import UnavailableError
+from neardup.kafka import Kafka, kafka_errors
+
+__all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
+
+_log = structlog.get_logger("group")
+_T = TypeVar("_T")
+
+
+class PartitionsLostError(Exception):
+    """The group was rebalanced while a batch was in work: drop the batch, its records will be read again."""
+
+
+class StoppedError(Exception):
+    """The process was told to stop while it waited."""
+
+
+class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
+    """Reads `topics` as one of `group`, partitions assigned by range so that equal numbers stay together.
+
+    `instance_id` makes the membership static: a restart within the session time-out gets its partitions back at once.
+    """
+
+    def __init__(
+        self,
+        kafka: Kafka,
+        *,
+        topics: Sequence[str],
+        group: str,
+        instance_id: str | None,
+        stop: threading.Event,
+        session_timeout_ms: int = 10_000,
+        fetch_bytes: int | None = None,
+    ) -> None:
+        config = {} if fetch_bytes is None else {"max_partition_fetch_bytes": fetch_bytes}
+        self.consumer = kafka.consumer(
+            group_id=group,
+            group_instance_id=instance_id,
+            session_timeout_ms=session_timeout_ms,
+            heartbeat_interval_ms=min(1000, session_timeout_ms // 4),
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            **config,
+        )
+        self._group = group
+        self._stop = stop
+        self._generation = 0
+        self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
+        self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
+        with kafka_errors(f"joining group {group}"):
+            self.consumer.subscribe(list(topics), listener=self)
+
+    def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
+        """Called by the client inside poll."""
+        self._generation += 1
+        if revoked:
+            self.on_revoked(revoked)
+
+    def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
+        """Called by the client inside poll."""
+        self._generation += 1
+        _log.info(
+            "partitions assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in assigned)
+        )
+        if assigned:
+            self.on_assigned(assigned)
+
+    @property
+    def assigned(self) -> bool:
+        """Whether this member holds any partition."""
+        return bool(self.consumer.assignment())
+
+    def poll(self, *, timeout_ms: int, max_records: int) -> list[ConsumerRecord]:
+        """The next records of all partitions. Raises LogUnavailableError, FencedError."""
+        with kafka_errors(f"polling as {self._group}"):
+            polled = self.consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
+        return [record for records in polled.values() for record in records]
+
+    def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""
+        if not offsets:
+            return
+        with kafka_errors(f"committing as {self._group}"):
+            self.consumer.commit(
+                {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()},
+                timeout_ms=10_000,
+            )
+
+    def retrying(self, doing: str, action: Callable[[], _T]) -> _T:
+        """The result of `action`, tried again with back-off for as long as it raises UnavailableError.
+
+        Meanwhile the partitions are paused and the membership is kept. Raises PartitionsLostError after a rebalance,
+        StoppedError when the process shall end.
+        """
+        back_off = BackOff()
+        generation = self._generation
+        while True:
+            try:
+                result = action()
+            except UnavailableError as exc:
+                delay = back_off.next()
+                _log.warning("engine unavailable, waiting", doing=doing, error=str(exc), seconds=round(delay, 2))
+            else:
+                self.consumer.resume(*self.consumer.paused())
+                return result
+            self.consumer.pause(*self.consumer.assignment())
+            if self._stop.wait(delay):
+                raise StoppedError
+            with kafka_errors(f"keeping the membership in {self._group}"):
+                self.consumer.poll(timeout_ms=0)
+            if self._generation != generation:
+                self.consumer.resume(*self.consumer.paused())
+                raise PartitionsLostError
+
+    def close(self) -> None:
+        """Leave the group."""
+        self.consumer.close(autocommit=False)

@@ -1,0 +1,235 @@
+"""What the pipelines need of the world, as Protocols whose docstrings are contracts.
+
+Every port has an in-memory implementation in `neardup.testing`; tests/contracts runs one suite a port over it and
+over the real engine. Implementations raise only `neardup.errors`; each method says which.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from neardup.types import (
+    CandidateList,
+    ClusterId,
+    ClusterInfo,
+    Decision,
+    Embeddings,
+    ImageId,
+    IndexedImage,
+    Page,
+    PairBatch,
+    Placement,
+    Position,
+    Probe,
+    Proposal,
+    Scores,
+)
+
+__all__ = [
+    "Calibration",
+    "CandidateSearch",
+    "Clock",
+    "ClusterStore",
+    "Embedder",
+    "HeadCache",
+    "ImageIndex",
+    "Ledger",
+    "LedgerWriter",
+    "PairScorer",
+    "Projection",
+    "ProposalLog",
+]
+
+
+class Clock(Protocol):
+    """Time, as something a test can hold in its hand."""
+
+    def now_ms(self) -> int:
+        """Milliseconds since the epoch."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Embedder(Protocol):
+    """The bytes of an image file -> both embeddings. A plug-in: entry point group `neardup.embedders`."""
+
+    @property
+    def version(self) -> str:
+        """Changes whenever the same bytes may give other embeddings; part of the lsh_version."""
+        ...
+
+    @property
+    def lsh_dimension(self) -> int: ...
+
+    @property
+    def score_dimension(self) -> int: ...
+
+    def embed(self, data: bytes) -> Embeddings:
+        """Both embeddings, float32, finite.
+
+        Raises InvalidImageError with a reason a person can act on, for anything that is not a decodable image.
+        """
+        ...
+
+
+class CandidateSearch(Protocol):
+    """Exact ranking of the whole corpus by term overlap. A plug-in: entry point group `neardup.searches`."""
+
+    def position(self) -> Position:
+        """The searchable position: a search that starts after this call sees every decision up to its seq.
+
+        Raises SearchUnavailableError.
+        """
+        ...
+
+    def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
+        """One list a probe, in the order of `probes`, each exact over all indexed images.
+
+        Order: overlap descending, then older first (`seq` of the indexed image ascending). `limit` 1 to 10,000.
+        A probe's `exclude` ids never come back. Raises SearchUnavailableError also when any shard failed or timed
+        out: never a shorter list.
+        """
+        ...
+
+    def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
+        """The indexed images among these ids, applied writes included even before they are searchable."""
+        ...
+
+
+class ImageIndex(Protocol):
+    """The index as a projection of the ledger: the writing side."""
+
+    def position(self) -> Position:
+        """The last applied position (equal to the searchable one: `apply` returns after the refresh)."""
+        ...
+
+    def apply(self, images: Sequence[IndexedImage], removed: Sequence[ImageId], *, upto: Position) -> None:
+        """Write and remove images, make that searchable on every shard copy, then record `upto`.
+
+        Idempotent; a write with an older `seq` than the stored one changes nothing. Half applied batches are applied
+        again by the caller. Raises SearchUnavailableError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What the scores of a model version mean: from `match_threshold` on a pair is a near-duplicate; the chain guard
+    wants `head_bound` against the head. Both probabilities in (0, 1], head_bound <= match_threshold."""
+
+    model_version: int
+    match_threshold: float
+    head_bound: float
+
+
+class PairScorer(Protocol):
+    """Probability that two images are near-duplicates. A plug-in: entry point group `neardup.scorers`."""
+
+    def calibration(self, model_version: int) -> Calibration:
+        """The calibration of a served version. Raises ConfigError for an unknown one."""
+        ...
+
+    def score(self, batch: PairBatch) -> Scores:
+        """One probability in [0, 1] a pair, in order; the same pair always gives the same value. An empty batch gives
+        an empty result and still names the model version. Raises ScorerUnavailableError."""
+        ...
+
+
+class Projection(Protocol):
+    """What people read, made from the ledger decision by decision; it can be dropped and made again."""
+
+    def position(self) -> Position:
+        """The last applied position. Raises UnavailableError."""
+        ...
+
+    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
+        """Apply consecutive decisions, all or none; `upto` is the position of the last.
+
+        Raises ClusterConflictError when the first is not the applied seq + 1 (nothing was written), UnavailableError
+        when it may or may not have been applied: read `position()` again.
+        """
+        ...
+
+
+class ClusterStore(Projection, Protocol):
+    """The graph: image -> cluster -> head, and cluster -> members by seq. A projection of the ledger whose position is
+    written in the same transaction as its effects. Raises ClusterStoreUnavailableError."""
+
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+        """Where these images are; ids never decided are absent."""
+        ...
+
+    def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
+        """These clusters; unknown and empty ones are absent."""
+        ...
+
+    def members(self, cluster_id: ClusterId, *, after: int = 0, limit: int = 100) -> Page:
+        """The members with seq > `after`, in order of seq; an unknown cluster gives an empty page."""
+        ...
+
+    def placements_all(self) -> Iterator[Placement]:
+        """Every placement, in no stated order; for export and verification, not for serving."""
+        ...
+
+
+class HeadCache(Projection, Protocol):
+    """Image -> head in one round trip; never the truth. A projection of the ledger that may forget entries, and whose
+    position goes back when it lost writes. An entry with a newer seq is never overwritten by an older one."""
+
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+        """The known placements; an absent id is a miss, which says nothing. Raises CacheUnavailableError."""
+        ...
+
+    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
+        """Remember placements that were read from the store when its applied seq was `read_at`. Ignored when the cache
+        has applied more than that (the read may be stale by now). Raises CacheUnavailableError."""
+        ...
+
+    def clear(self) -> None:
+        """Forget everything of this namespace, the position included."""
+        ...
+
+
+class Ledger(Protocol):
+    """The decisions, in order, for good: the truth. The reading half, for any number of readers."""
+
+    def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Decision]]:
+        """The committed decisions after a position, in order of seq, at most `limit`; none when there are no more.
+        Each comes with the position to continue from. Raises LogUnavailableError."""
+        ...
+
+    def tail(self, count: int) -> list[tuple[Position, Decision]]:
+        """The last committed decisions in order of seq: at least `count` of them, or all there are. Raises
+        LogUnavailableError."""
+        ...
+
+
+class LedgerWriter(Protocol):
+    """The writing half: one at a time, the others are fenced."""
+
+    def append(self, decisions: Sequence[Decision], *, requeue: Sequence[Proposal] = ()) -> None:
+        """Append decisions and hand proposals back to be searched again: all or none.
+
+        Raises FencedError, LogUnavailableError; after either this object must not be used again.
+        """
+        ...
+
+
+class ProposalLog(Protocol):
+    """Proposals in the one order in which they are decided."""
+
+    def append(self, proposals: Sequence[Proposal]) -> None:
+        """Append; returns when they are durable. Raises LogUnavailableError (some may be there: proposals may come
+        twice, deciding is idempotent)."""
+        ...
+
+    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
+        """The proposals from `offset` on with their offsets, at most `limit`; none when there are no more."""
+        ...
+
+    def end(self) -> int:
+        """The offset the next proposal will get."""
+        ...

@@ -1,0 +1,188 @@
+"""Every setting, with its unit in its name. Read from the environment: NEARDUP_NAMESPACE, NEARDUP_LSH__TABLES, …
+
+Addresses left empty mean the local engines that `neardup engines up` started. docs/settings.md is generated from here.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from neardup.errors import ConfigError
+
+__all__ = [
+    "AssignSettings",
+    "IngestSettings",
+    "JanusGraphSettings",
+    "KafkaSettings",
+    "LocalSettings",
+    "LshSettings",
+    "OpenSearchSettings",
+    "RedisSettings",
+    "ScorerSettings",
+    "SearchSettings",
+    "Settings",
+    "load_settings",
+]
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _default_home() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/lib/neardup")
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local/share") / "neardup"
+
+
+def _default_cache() -> Path:
+    if os.geteuid() == 0:
+        return Path("/var/cache/neardup")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "neardup"
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class KafkaSettings(_Group):
+    """Kafka: the log of embeddings, images, proposals, decisions and the change feed."""
+
+    bootstrap_servers: str | None = Field(None, description="host:port, comma-separated; empty: the local engine")
+    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    sasl_mechanism: str | None = Field(None, description="for example SCRAM-SHA-512")
+    sasl_username: str | None = Field(None, description="user name for SASL")
+    sasl_password: SecretStr | None = Field(None, description="password for SASL")
+    ssl_cafile: Path | None = Field(None, description="certificate authority of the brokers")
+    partitions: int = Field(4, ge=1, le=1024, description="partitions of the embedding and image topics")
+    replication_factor: int = Field(1, ge=1, le=7, description="copies of every topic")
+    proposal_retention_hours: int = Field(168, ge=1, description="how long proposals stay readable")
+
+
+class OpenSearchSettings(_Group):
+    """OpenSearch: the index of LSH terms."""
+
+    url: str | None = Field(None, description="http(s)://host:port; empty: the local engine")
+    username: str | None = Field(None, description="user name for basic authentication")
+    password: SecretStr | None = Field(None, description="password for basic authentication")
+    ca_certs: Path | None = Field(None, description="certificate authority of the cluster")
+    shards: int = Field(1, ge=1, le=256, description="primary shards of a new index")
+    replicas: int = Field(0, ge=0, le=5, description="copies of every shard of a new index")
+    timeout_seconds: float = Field(10.0, gt=0, description="a request that takes longer has failed")
+
+
+class ScorerSettings(_Group):
+    """The PredictionService: TensorFlow Serving, or the embedded one."""
+
+    endpoint: str | None = Field(None, description="host:port of gRPC; empty: the local engine")
+    model_name: str = Field("neardup", description="name of the served model")
+    model_dir: Path | None = Field(None, description="folder of numbered versions; empty: the shipped model")
+    timeout_seconds: float = Field(5.0, gt=0, description="deadline of one Predict")
+    batch_rows: int = Field(2048, ge=1, le=65536, description="largest number of pairs in one Predict")
+
+
+class JanusGraphSettings(_Group):
+    """JanusGraph: clusters, heads and members."""
+
+    url: str | None = Field(None, description="ws(s)://host:port/gremlin; empty: the local engine")
+    traversal_source: str = Field("g", description="name of the traversal source on the server")
+    timeout_seconds: float = Field(10.0, gt=0, description="a request that takes longer has failed")
+
+
+class RedisSettings(_Group):
+    """Redis: the head cache."""
+
+    url: SecretStr | None = Field(None, description="redis(s)://…; empty: the local engine")
+    ttl_seconds: int = Field(604800, ge=1, description="an unused entry is forgotten after this time")
+    timeout_seconds: float = Field(0.5, gt=0, description="a slower answer counts as a miss")
+
+
+class LshSettings(_Group):
+    """Locality-sensitive hashing. Any change gives another lsh_version, hence another index."""
+
+    tables: int = Field(64, ge=1, le=512, description="terms an image has")
+    bits_per_table: int = Field(12, ge=1, le=16, description="hyperplanes a term is made of")
+    seed: int = Field(0, ge=0, description="seed of the hyperplanes")
+
+
+class SearchSettings(_Group):
+    """Candidate search."""
+
+    candidate_limit: int = Field(200, ge=1, le=10_000, description="candidates an image is scored against")
+    minimum_overlap: int = Field(2, ge=1, le=512, description="shared terms a candidate must have")
+    probes: int = Field(1, ge=0, le=4, description="extra terms a table: least confident bits flipped in the query")
+
+
+class IngestSettings(_Group):
+    """The ingest worker."""
+
+    grace_seconds: float = Field(600.0, gt=0, description="time the join waits for the second embedding")
+    batch_images: int = Field(64, ge=1, le=1000, description="images that share a search, a Predict and a commit")
+    linger_ms: int = Field(20, ge=0, le=1000, description="longest wait for a batch to fill")
+    join_limit: int = Field(100_000, ge=100, description="waiting embeddings a worker keeps before it pauses")
+    backlog_limit: int = Field(5_000, ge=10, description="undecided or unindexed proposals at which workers pause")
+    poison_limit: int = Field(100, ge=1, description="consecutive dead letters that stop a worker")
+
+
+class AssignSettings(_Group):
+    """The assigner."""
+
+    batch_proposals: int = Field(200, ge=1, le=5000, description="proposals decided in one transaction")
+    window: int = Field(20_000, ge=100, description="recent decisions kept in memory for overlap; > backlog limit")
+    enough_members: int = Field(3, ge=1, description="matching members that satisfy the chain guard without the head")
+    session_timeout_ms: int = Field(3000, ge=1000, description="silence after which a standby takes over")
+
+
+class LocalSettings(_Group):
+    """The local engines of `neardup engines`."""
+
+    home: Path = Field(default_factory=_default_home, description="data, logs and ports of the local engines")
+    cache: Path = Field(default_factory=_default_cache, description="downloads, kept between homes")
+    maven_url: str = Field("https://repo1.maven.org/maven2", description="base URL of Maven Central or a mirror")
+    java_home: Path | None = Field(None, description="a JDK >= 21 to use instead of the one in the wheel")
+    opensearch_port: Port | None = Field(None, description="pinned port; empty: a free one, remembered")
+    kafka_port: Port | None = Field(None, description="pinned port; empty: a free one, remembered")
+    janusgraph_port: Port | None = Field(None, description="pinned port; empty: a free one, remembered")
+    redis_port: Port | None = Field(None, description="pinned port; empty: a free one, remembered")
+    scorer_port: Port | None = Field(None, description="pinned port; empty: a free one, remembered")
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NEARDUP_", env_nested_delimiter="__", frozen=True, extra="forbid", validate_default=True
+    )
+
+    namespace: str = Field(
+        "neardup",
+        pattern=r"^[a-z][a-z0-9]{0,39}$",
+        description="prefix of topics, index, graph labels and cache keys; namespaces share nothing",
+    )
+    embedder: str = Field("default", description="entry point in the group neardup.embedders")
+    candidate_search: str = Field("opensearch", description="entry point in the group neardup.searches")
+    pair_scorer: str = Field("tensorflow-serving", description="entry point in the group neardup.scorers")
+    kafka: KafkaSettings = KafkaSettings()
+    opensearch: OpenSearchSettings = OpenSearchSettings()
+    scorer: ScorerSettings = ScorerSettings()
+    janusgraph: JanusGraphSettings = JanusGraphSettings()
+    redis: RedisSettings = RedisSettings()
+    lsh: LshSettings = LshSettings()
+    search: SearchSettings = SearchSettings()
+    ingest: IngestSettings = IngestSettings()
+    assign: AssignSettings = AssignSettings()
+    local: LocalSettings = Field(default_factory=LocalSettings)
+
+
+def load_settings() -> Settings:
+    """The settings of this process. Raises ConfigError naming each variable that is wrong and why."""
+    try:
+        return Settings()
+    except ValidationError as exc:
+        lines = [
+            f"NEARDUP_{'__'.join(str(part).upper() for part in error['loc'])}: {error['msg']}"
+            f" (given: {error['input']!r})"
+            for error in exc.errors()
+        ]
+        raise ConfigError("; ".join(lines)) from exc

@@ -1,0 +1,75 @@
+"""The index in memory: exact overlap by comparing every code."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from neardup.types import Candidate, CandidateList, ImageId, IndexedImage, Position, Probe
+
+__all__ = ["InMemoryIndex"]
+
+
+class InMemoryIndex:
+    """The ports CandidateSearch and ImageIndex over one dictionary."""
+
+    def __init__(self) -> None:
+        self._images: dict[ImageId, IndexedImage] = {}
+        self._removed: dict[ImageId, int] = {}
+        self._position = Position()
+
+    def position(self) -> Position:
+        return self._position
+
+    def apply(self, images: Sequence[IndexedImage], removed: Sequence[ImageId], *, upto: Position) -> None:
+        for image in images:
+            if image.seq >= self._written(image.image_id):
+                # As the index stores it: float16.
+                self._images[image.image_id] = replace(image, score=image.score.astype(np.float16).astype(np.float32))
+        for image_id in removed:
+            if upto.seq >= self._written(image_id):
+                self._images.pop(image_id, None)
+                self._removed[image_id] = upto.seq
+        if upto.seq >= self._position.seq:
+            self._position = upto
+
+    def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
+        if not 1 <= limit <= 10_000:
+            raise ValueError(f"limit: {limit} is not between 1 and 10000")
+        if minimum_overlap < 1:
+            raise ValueError(f"minimum_overlap: {minimum_overlap} is not at least 1")
+        images = sorted(self._images.values(), key=lambda image: image.seq)
+        return [_candidates(images, probe, limit, minimum_overlap) for probe in probes]
+
+    def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
+        return {image_id: self._images[image_id] for image_id in image_ids if image_id in self._images}
+
+    def _written(self, image_id: ImageId) -> int:
+        stored = self._images.get(image_id)
+        return max(stored.seq if stored else 0, self._removed.get(image_id, 0))
+
+
+def _candidates(images: Sequence[IndexedImage], probe: Probe, limit: int, minimum_overlap: int) -> CandidateList:
+    if not images or not probe.terms:
+        return CandidateList(candidates=(), searched_documents=len(images))
+    asked = [term.split(".") for term in dict.fromkeys(probe.terms)]
+    tables = [int(table) for table, _ in asked]
+    buckets = np.array([int(bucket, 16) for _, bucket in asked], dtype=np.uint16)
+    codes = np.stack([image.code for image in images])
+    overlaps = (codes[:, tables] == buckets).sum(axis=1)
+    excluded = frozenset(probe.exclude)
+    ranked = [
+        place
+        for place in np.argsort(-overlaps, kind="stable").tolist()
+        if overlaps[place] >= minimum_overlap and images[place].image_id not in excluded
+    ]
+    cut = len(ranked) > limit
+    return CandidateList(
+        candidates=tuple(
+            Candidate(image_id=images[place].image_id, overlap=int(overlaps[place]), score=images[place].score)
+            for place in ranked[:limit]
+        ),
+        cutoff_overlap=int(overlaps[ranked[limit - 1]]) if cut else 0,
+        ties_at_cutoff=cut and bool(overlaps[ranked[limit]] == overlaps[ranked[limit - 1]]),
+        searched_documents=len(images),
+    )

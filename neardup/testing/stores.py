@@ -1,0 +1,109 @@
+"""Cluster store and head cache in memory."""
+
+from collections.abc import Iterator, Sequence
+
+from neardup.clusters import ClusterState, require_consecutive
+from neardup.errors import ClusterConflictError
+from neardup.types import ClusterId, ClusterInfo, Decision, ImageId, Page, Placement, Position
+
+__all__ = ["InMemoryClusterStore", "InMemoryHeadCache"]
+
+
+class InMemoryClusterStore:
+    """The port ClusterStore: the ledger folded, and kept to fold it again when a batch is refused half way."""
+
+    def __init__(self) -> None:
+        self._applied: list[Decision] = []
+        self._state = ClusterState()
+        self._position = Position()
+
+    def position(self) -> Position:
+        return self._position
+
+    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
+        require_consecutive(decisions, upto)
+        if not decisions:
+            return
+        try:
+            for decision in decisions:
+                self._state.apply(decision)
+        except ClusterConflictError:
+            self._state = ClusterState(self._applied)
+            raise
+        self._applied += decisions
+        self._position = upto
+
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+        found = (self._state.placement(image_id) for image_id in image_ids)
+        return {placement.image_id: placement for placement in found if placement is not None}
+
+    def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
+        found = (self._state.cluster(cluster_id) for cluster_id in cluster_ids)
+        return {info.cluster_id: info for info in found if info is not None}
+
+    def members(self, cluster_id: ClusterId, *, after: int = 0, limit: int = 100) -> Page:
+        return self._state.members(cluster_id, after=after, limit=limit)
+
+    def placements_all(self) -> Iterator[Placement]:
+        return iter(list(self._state.placements()))
+
+
+class InMemoryHeadCache:
+    """The port HeadCache, without expiry."""
+
+    def __init__(self) -> None:
+        self._images: dict[ImageId, Placement] = {}
+        self._heads: dict[ClusterId, tuple[int, ImageId]] = {}
+        self._position = Position()
+
+    def position(self) -> Position:
+        return self._position
+
+    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
+        require_consecutive(decisions, upto)
+        if not decisions:
+            return
+        if decisions[0].seq != self._position.seq + 1:
+            raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the cache is {self._position.seq}")
+        for decision in decisions:
+            placement = Placement(
+                image_id=decision.image_id,
+                cluster_id=decision.cluster_id,
+                head=decision.head,
+                version=decision.version,
+                run=decision.run,
+                seq=decision.seq,
+            )
+            self._remember(placement, head_seq=decision.seq)
+        self._position = upto
+
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+        return {
+            image_id: Placement(
+                image_id=image_id,
+                cluster_id=stored.cluster_id,
+                head=self._heads[stored.cluster_id][1],
+                version=stored.version,
+                run=stored.run,
+                seq=stored.seq,
+            )
+            for image_id in image_ids
+            if (stored := self._images.get(image_id))
+        }
+
+    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
+        if self._position.seq <= read_at:
+            for placement in placements:
+                self._remember(placement, head_seq=read_at)
+
+    def clear(self) -> None:
+        self._images.clear()
+        self._heads.clear()
+        self._position = Position()
+
+    def _remember(self, placement: Placement, *, head_seq: int) -> None:
+        stored = self._images.get(placement.image_id)
+        if stored is None or stored.seq <= placement.seq:
+            self._images[placement.image_id] = placement
+        if self._heads.get(placement.cluster_id, (0, ""))[0] <= head_seq:
+            self._heads[placement.cluster_id] = (head_seq, placement.head)

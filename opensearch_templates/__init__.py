@@ -1,0 +1,1 @@
+"""The OpenSearch side that writing and searching share: index template, names, documents, connection, setup."""

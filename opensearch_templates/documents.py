@@ -1,0 +1,73 @@
+"""Images and positions as OpenSearch documents, and back. Pure.
+
+Arrays are little-endian and base64, as OpenSearch wants binary fields: the score embedding as float16 (half the bytes,
+no measurable loss), the code as uint16. The terms are derived from the code and are not kept in `_source`.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from neardup.lsh import terms
+from neardup.types import Code, ImageId, IndexedImage, Position, Vector
+
+__all__ = [
+    "document_of_image",
+    "document_of_position",
+    "image_of_document",
+    "position_of_document",
+    "score_of_document",
+]
+
+
+def document_of_image(image: IndexedImage) -> dict[str, Any]:
+    """What is sent to the index for an image."""
+    return {
+        "terms": list(terms(image.code)),
+        "seq": image.seq,
+        "version": image.version,
+        "score": _encode(image.score.astype("<f2").tobytes()),
+        "code": _encode(image.code.astype("<u2").tobytes()),
+        "metadata": dict(image.metadata),
+    }
+
+
+def image_of_document(image_id: str, source: Mapping[str, Any]) -> IndexedImage:
+    """The image of a `_source`; the score embedding comes back rounded to float16."""
+    return IndexedImage(
+        image_id=ImageId(image_id),
+        version=source["version"],
+        seq=source["seq"],
+        code=_decode_code(source["code"]),
+        score=score_of_document(source),
+        metadata=source["metadata"],
+    )
+
+
+def score_of_document(source: Mapping[str, Any]) -> Vector:
+    """The score embedding of a `_source`, float32, shape (dimension,)."""
+    return np.frombuffer(base64.b64decode(source["score"]), dtype="<f2").astype(np.float32)
+
+
+def document_of_position(position: Position) -> dict[str, int]:
+    """The position document of an index."""
+    return {
+        "seq": position.seq,
+        "ledger_offset": position.ledger_offset,
+        "proposal_offset": position.proposal_offset,
+    }
+
+
+def position_of_document(source: Mapping[str, int]) -> Position:
+    """The position that `document_of_position` wrote."""
+    return Position(seq=source["seq"], ledger_offset=source["ledger_offset"], proposal_offset=source["proposal_offset"])
+
+
+def _decode_code(text: str) -> Code:
+    return np.frombuffer(base64.b64decode(text), dtype="<u2").astype(np.uint16)
+
+
+def _encode(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")

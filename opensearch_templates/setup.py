@@ -1,0 +1,123 @@
+"""Create, compare and drop the indices of a namespace."""
+
+import json
+from importlib.resources import files
+from typing import Any
+
+from opensearchpy import OpenSearch
+from opensearchpy.exceptions import NotFoundError
+
+from neardup.errors import IncompatibleIndexError
+from neardup.settings import Settings
+from opensearch_templates.connection import search_errors
+from opensearch_templates.names import IndexNames, namespace_prefix, projections_index
+
+__all__ = ["check_index", "drop_namespace", "load_template", "setup_index", "template_body"]
+
+
+_CLAUSE_LIMIT = "indices.query.bool.max_clause_count"
+_OTHER_CLAUSES = 16
+
+
+def load_template(name: str) -> dict[str, Any]:
+    """The JSON file `name`.json of this package."""
+    text = (files("opensearch_templates") / "templates" / f"{name}.json").read_text(encoding="utf-8")
+    body: dict[str, Any] = json.loads(text)
+    return body
+
+
+def template_body(settings: Settings, lsh_version: str) -> dict[str, Any]:
+    """The composable index template of one lsh_version, as it is sent to OpenSearch."""
+    body = load_template("images")
+    body["index_patterns"] = [IndexNames(settings.namespace, lsh_version).pattern]
+    body["priority"] = 200
+    body["template"]["settings"]["index"] |= {
+        "number_of_shards": settings.opensearch.shards,
+        "number_of_replicas": settings.opensearch.replicas,
+    }
+    body["template"]["mappings"]["_meta"]["lsh_version"] = lsh_version
+    return body
+
+
+def setup_index(client: OpenSearch, settings: Settings, lsh_version: str, *, dry_run: bool = False) -> list[str]:
+    """Create what is missing: template, index with its aliases, projections index. Returns the changes, one line each.
+
+    A probe with more terms than the cluster's clause limit raises that limit. Shards and replicas of an existing index
+    are left alone. Raises IncompatibleIndexError when the existing index has another mapping, SearchUnavailableError.
+    """
+    names = IndexNames(settings.namespace, lsh_version)
+    projections = projections_index(settings.namespace)
+    body = template_body(settings, lsh_version)
+    changes: list[str] = []
+    with search_errors("setting up the index"):
+        clauses = settings.lsh.tables * (1 + settings.search.probes) + _OTHER_CLAUSES
+        if clauses > _clause_limit(client):
+            changes.append(f"cluster setting {_CLAUSE_LIMIT}: {clauses}")
+            if not dry_run:
+                client.cluster.put_settings(body={"persistent": {_CLAUSE_LIMIT: clauses}})
+        if not _template_is_current(client, names.stem, body):
+            changes.append(f"index template {names.stem}: version {body['version']}")
+            if not dry_run:
+                client.indices.put_index_template(name=names.stem, body=body)
+        if not client.indices.exists(index=projections):
+            changes.append(f"index {projections}")
+            if not dry_run:
+                small = load_template("projections")
+                small["settings"]["index"]["number_of_replicas"] = settings.opensearch.replicas
+                client.indices.create(index=projections, body=small)
+        if client.indices.exists_alias(name=names.read):
+            check_index(client, settings, lsh_version)
+        else:
+            changes.append(f"index {names.index} with aliases {names.read}, {names.write}")
+            if not dry_run:
+                # A position that outlived its index would claim decisions that the new one does not hold.
+                client.delete(index=projections, id=names.read, params={"refresh": "true"}, ignore=404)
+                aliases: dict[str, Any] = {names.read: {}, names.write: {"is_write_index": True}}
+                client.indices.create(index=names.index, body={"aliases": aliases})
+    return changes
+
+
+def check_index(client: OpenSearch, settings: Settings, lsh_version: str) -> None:
+    """Raises IncompatibleIndexError unless the index exists with this mapping and lsh_version."""
+    names = IndexNames(settings.namespace, lsh_version)
+    wanted = template_body(settings, lsh_version)["template"]["mappings"]
+    with search_errors("reading the mapping"):
+        try:
+            found = client.indices.get_mapping(index=names.read)
+        except NotFoundError as exc:
+            raise IncompatibleIndexError(f"no index {names.read}; create it with: neardup setup") from exc
+    for index, content in found.items():
+        for part in ("_meta", "dynamic", "_source", "properties"):
+            if content["mappings"].get(part) != wanted[part]:
+                raise IncompatibleIndexError(
+                    f"index {index}: {part} is {content['mappings'].get(part)!r}, this version needs {wanted[part]!r}"
+                )
+
+
+def drop_namespace(client: OpenSearch, namespace: str) -> list[str]:
+    """Delete all indices and templates whose name starts with `{namespace}-`; returns their names."""
+    pattern = f"{namespace_prefix(namespace)}*"
+    with search_errors(f"dropping the namespace {namespace}"):
+        indices = sorted(client.indices.get(index=pattern, params={"expand_wildcards": "all"}))
+        found = client.indices.get_index_template(name=pattern, ignore=404)
+        templates = sorted(template["name"] for template in found["index_templates"])
+        for index in indices:
+            client.indices.delete(index=index, ignore=404)
+        for template in templates:
+            client.indices.delete_index_template(name=template, ignore=404)
+    return indices + templates
+
+
+def _clause_limit(client: OpenSearch) -> int:
+    found = client.cluster.get_settings(params={"include_defaults": "true", "flat_settings": "true"})
+    values = {**found["defaults"], **found["persistent"], **found["transient"]}
+    return int(values[_CLAUSE_LIMIT])
+
+
+def _template_is_current(client: OpenSearch, name: str, body: dict[str, Any]) -> bool:
+    try:
+        found = client.indices.get_index_template(name=name)["index_templates"][0]["index_template"]
+    except NotFoundError:
+        return False
+    same_version = found.get("version") == body["version"]
+    return bool(same_version and found["template"]["mappings"] == body["template"]["mappings"])

@@ -1,0 +1,69 @@
+"""Candidate search on OpenSearch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opensearchpy import OpenSearch
+
+from neardup.errors import SearchUnavailableError
+from neardup.types import CandidateList, ImageId, IndexedImage, Position, Probe
+from opensearch_templates.connection import search_errors
+from opensearch_templates.documents import image_of_document
+from opensearch_templates.names import IndexNames
+from opensearch_templates.positions import read_position
+from query.overlap import candidate_list, count_body, overlap_body
+
+__all__ = ["OpenSearchCandidateSearch"]
+
+_CANDIDATES_A_REQUEST = 8_000
+_IMAGES_A_REQUEST = 1_000
+
+
+class OpenSearchCandidateSearch:
+    """The port CandidateSearch over the index of one namespace and lsh_version; the client is the caller's to close."""
+
+    def __init__(self, client: OpenSearch, names: IndexNames) -> None:
+        self._client = client
+        self._names = names
+
+    def position(self) -> Position:
+        return read_position(self._client, self._names)
+
+    def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
+        bodies = [overlap_body(probe, limit=limit, minimum_overlap=minimum_overlap) for probe in probes]
+        batch = max(1, _CANDIDATES_A_REQUEST // limit)
+        lists: list[CandidateList] = []
+        for start in range(0, len(bodies), batch):
+            *answers, count = self._multi_search([*bodies[start : start + batch], count_body()])
+            documents = count["hits"]["total"]["value"]
+            lists += [candidate_list(answer, limit=limit, searched_documents=documents) for answer in answers]
+        return lists
+
+    def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
+        images: dict[ImageId, IndexedImage] = {}
+        distinct = list(dict.fromkeys(image_ids))
+        for start in range(0, len(distinct), _IMAGES_A_REQUEST):
+            with search_errors("reading images"):
+                body = {"ids": distinct[start : start + _IMAGES_A_REQUEST]}
+                answer = self._client.mget(index=self._names.read, body=body)
+            for document in answer["docs"]:
+                if "error" in document:
+                    raise SearchUnavailableError(f"OpenSearch: reading images failed: {document['error']}")
+                if document["found"]:
+                    image = image_of_document(document["_id"], document["_source"])
+                    images[image.image_id] = image
+        return images
+
+    def _multi_search(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        header = json.dumps({"index": self._names.read, "allow_partial_search_results": False})
+        lines = [line for body in bodies for line in (header, json.dumps(body))]
+        with search_errors("searching"):
+            answer = self._client.msearch(body="\n".join(lines) + "\n")
+        for part in answer["responses"]:
+            if "error" in part:
+                raise SearchUnavailableError(f"OpenSearch: searching failed: {part['error']}")
+            if part["timed_out"] or part["_shards"]["failed"]:
+                raise SearchUnavailableError(f"OpenSearch answered for a part of its shards only: {part['_shards']}")
+        responses: list[Mapping[str, Any]] = answer["responses"]
+        return responses

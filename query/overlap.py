@@ -1,0 +1,71 @@
+"""The query that ranks a corpus by term overlap, and how its answer is cut. Pure: bodies in, values out.
+
+Every shared term adds exactly 1.0 (constant_score), so OpenSearch's own "score" is the term overlap and no IDF, norm or
+document length gets in. One document more than the limit is asked for: it tells whether anything was left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from elasticsearch_dsl import Q, Search
+
+from neardup.types import Candidate, CandidateList, ImageId, Probe
+from opensearch_templates.documents import score_of_document
+
+__all__ = ["LARGEST_LIMIT", "candidate_list", "count_body", "overlap_body"]
+
+LARGEST_LIMIT = 10_000
+"""The highest candidate limit; the index template's max_result_window is one more."""
+
+
+def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[str, Any]:
+    """The search body of one probe: overlap descending, then older first, one more than `limit` asked for."""
+    if not 1 <= limit <= LARGEST_LIMIT:
+        raise ValueError(f"limit: {limit} is not between 1 and {LARGEST_LIMIT}")
+    if minimum_overlap < 1:
+        raise ValueError(f"minimum_overlap: {minimum_overlap} is not at least 1")
+    search = (
+        Search()
+        .query(_overlap_query(probe))
+        .sort({"_score": "desc"}, {"seq": "asc"})
+        .source(["score"])
+        .extra(size=limit + 1, track_total_hits=False)
+    )
+    if minimum_overlap > 1:
+        # min_score rather than minimum_should_match, which is five times slower when terms are frequent.
+        search = search.extra(min_score=minimum_overlap)
+    body: dict[str, Any] = search.to_dict()
+    return body
+
+
+def count_body() -> dict[str, Any]:
+    """The search body that only counts the indexed images."""
+    body: dict[str, Any] = Search().query("match_all").extra(size=0, track_total_hits=True).to_dict()
+    return body
+
+
+def candidate_list(response: Mapping[str, Any], *, limit: int, searched_documents: int) -> CandidateList:
+    """The answer to an `overlap_body` with the same limit."""
+    found: Sequence[Mapping[str, Any]] = response["hits"]["hits"]
+    overlaps = [int(document["_score"]) for document in found]
+    cut = len(found) > limit
+    return CandidateList(
+        candidates=tuple(
+            Candidate(image_id=ImageId(document["_id"]), overlap=overlap, score=score_of_document(document["_source"]))
+            for document, overlap in zip(found[:limit], overlaps, strict=False)
+        ),
+        cutoff_overlap=overlaps[limit - 1] if cut else 0,
+        ties_at_cutoff=cut and overlaps[limit] == overlaps[limit - 1],
+        searched_documents=searched_documents,
+        took_ms=float(response["took"]),
+    )
+
+
+def _overlap_query(probe: Probe) -> Any:
+    terms = dict.fromkeys(probe.terms)
+    if not terms:
+        return Q("match_none")
+    shared = [Q("constant_score", filter=Q("term", terms=term)) for term in terms]
+    if not probe.exclude:
+        return Q("bool", should=shared)
+    return Q("bool", should=shared, must_not=[Q("ids", values=list(probe.exclude))])

@@ -1,0 +1,162 @@
+"""The two questions, for an image id, an image file or embeddings: was it seen before, and what is similar to it?"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neardup.errors import NearDupError
+from neardup.lsh import LshModel, terms
+from neardup.messages import half
+from neardup.ports import CandidateSearch, ClusterStore, Embedder, PairScorer
+from neardup.types import (
+    ClusterId,
+    ClusterInfo,
+    Code,
+    Embeddings,
+    ImageId,
+    Match,
+    Page,
+    PairBatch,
+    Placement,
+    Probe,
+    Vector,
+)
+from query.heads import Heads
+
+__all__ = ["Lookup", "SimilarImages", "UnknownImageError"]
+
+
+class UnknownImageError(NearDupError):
+    """No image of this id was ever decided in this namespace."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lookup:
+    """What is known about one image.
+
+    `placement`: where the corpus has this very id. `match`: the best candidate at or above `match_threshold`.
+    `cluster`: that of the placement, else that of the match; None when nothing like it was seen.
+    `candidates`: best score first. `cutoff_overlap`, `ties_at_cutoff`, `searched_documents`: see CandidateList.
+    """
+
+    placement: Placement | None
+    match: Match | None
+    cluster: ClusterInfo | None
+    candidates: tuple[Match, ...]
+    match_threshold: float
+    model_version: int
+    cutoff_overlap: int
+    ties_at_cutoff: bool
+    searched_documents: int
+
+    @property
+    def seen(self) -> bool:
+        """Whether this image, or a slight variation of it, was seen before."""
+        return self.cluster is not None
+
+
+class SimilarImages:
+    """The query module. `neardup.cli.wiring.Wiring(settings).similar_images` builds one from the settings."""
+
+    def __init__(
+        self,
+        *,
+        embedder: Embedder,
+        lsh: LshModel,
+        search: CandidateSearch,
+        scorer: PairScorer,
+        store: ClusterStore,
+        heads: Heads,
+        probes: int = 1,
+        candidate_limit: int = 200,
+        minimum_overlap: int = 2,
+    ) -> None:
+        self._embedder = embedder
+        self._lsh = lsh
+        self._search = search
+        self._scorer = scorer
+        self._store = store
+        self._heads = heads
+        self._probes = probes
+        self._candidate_limit = candidate_limit
+        self._minimum_overlap = minimum_overlap
+
+    def placement(self, image_id: ImageId) -> Placement | None:
+        """Where an image is, its head included; None when it was never decided."""
+        return self._heads.placements([image_id]).get(image_id)
+
+    def cluster(self, image_or_cluster: str) -> ClusterInfo:
+        """The cluster of this id, or the cluster that this image is in. Raises UnknownImageError."""
+        placement = self.placement(ImageId(image_or_cluster))
+        cluster_id = placement.cluster_id if placement else ClusterId(image_or_cluster)
+        cluster = self._store.clusters([cluster_id]).get(cluster_id)
+        if cluster is None:
+            raise UnknownImageError(f"{image_or_cluster!r} is neither an image nor a cluster of this namespace")
+        return cluster
+
+    def members(self, cluster_id: ClusterId, *, after: int = 0, limit: int = 100) -> Page:
+        """One page of the members of a cluster, in the order they joined; `after` is the cursor of the page before."""
+        return self._store.members(cluster_id, after=after, limit=limit)
+
+    def lookup_file(self, data: bytes, *, image_id: ImageId | None = None) -> Lookup:
+        """Look up an image by its bytes; it need not be in the corpus. `image_id`: its id, should it be there.
+
+        Raises InvalidImageError, UnavailableError.
+        """
+        return self.lookup_embeddings(self._embedder.embed(data), image_id=image_id)
+
+    def lookup_embeddings(self, embeddings: Embeddings, *, image_id: ImageId | None = None) -> Lookup:
+        """Look up an image by its two embeddings. Raises InvalidMessageError, UnavailableError."""
+        self._lsh.validate(embeddings.lsh)
+        query = self._lsh.query_codes(embeddings.lsh[None, :], probes=self._probes)[0]
+        return self._lookup(query, half(embeddings.score), image_id)
+
+    def lookup_id(self, image_id: ImageId) -> Lookup:
+        """Look up an image of the corpus by what the index holds of it (its own terms, no probes).
+
+        Raises UnknownImageError, UnavailableError.
+        """
+        indexed = self._search.images([image_id]).get(image_id)
+        if indexed is None:
+            raise UnknownImageError(f"{image_id!r} is not an image of this namespace")
+        return self._lookup(indexed.code[:, None], indexed.score, image_id)
+
+    def _lookup(self, query: Code, score: Vector, image_id: ImageId | None) -> Lookup:
+        probe = Probe(
+            terms=tuple(term for column in query.T for term in terms(column)),
+            exclude=() if image_id is None else (image_id,),
+        )
+        found = self._search.search([probe], limit=self._candidate_limit, minimum_overlap=self._minimum_overlap)[0]
+        rows = found.candidates
+        scored = self._scorer.score(
+            PairBatch(
+                probes=np.repeat(score[None, :], len(rows), axis=0),
+                candidates=np.stack([row.score for row in rows]) if rows else np.empty((0, *score.shape), np.float32),
+                overlap=np.array([row.overlap for row in rows], dtype=np.int32),
+            )
+        )
+        matches = sorted(
+            (
+                Match(image_id=row.image_id, overlap=row.overlap, score=float(value))
+                for row, value in zip(rows, scored.values, strict=True)
+            ),
+            key=lambda match: (-match.score, -match.overlap, match.image_id),
+        )
+        calibration = self._scorer.calibration(scored.model_version)
+        best = matches[0] if matches and matches[0].score >= calibration.match_threshold else None
+        wanted = [i for i in (image_id, best.image_id if best else None) if i is not None]
+        placements = self._heads.placements(wanted) if wanted else {}
+        placement = placements.get(image_id) if image_id is not None else None
+        nearest = placement or (placements.get(best.image_id) if best is not None else None)
+        cluster = self._store.clusters([nearest.cluster_id]).get(nearest.cluster_id) if nearest else None
+        return Lookup(
+            placement=placement,
+            match=best,
+            cluster=cluster,
+            candidates=tuple(matches),
+            match_threshold=calibration.match_threshold,
+            model_version=scored.model_version,
+            cutoff_overlap=found.cutoff_overlap,
+            ties_at_cutoff=found.ties_at_cutoff,
+            searched_documents=found.searched_documents,
+        )

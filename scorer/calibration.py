@@ -1,0 +1,77 @@
+"""What scores mean: the match threshold and the head bound, chosen from scores of known pairs, and their file. Pure but
+for `load` and `save`.
+
+A wrong merge is worse than a miss, and one wrong pair can join two clusters, so the threshold lies above nearly every
+score of the hardest non-matches.
+"""
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from neardup.errors import ConfigError
+from neardup.ports import Calibration
+from neardup.types import Vector
+
+__all__ = ["CALIBRATION_FILE", "CalibrationRecord", "choose_threshold", "load", "save"]
+
+CALIBRATION_FILE: Final = "calibration.json"
+
+
+class CalibrationRecord(BaseModel):
+    """The file `calibration.json` beside a model; `obtained` tells a reader where the two bounds come from."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    model_version: int = Field(ge=1)
+    match_threshold: float = Field(gt=0, le=1)
+    head_bound: float = Field(gt=0, le=1)
+    obtained: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> "CalibrationRecord":
+        if self.head_bound > self.match_threshold:
+            raise ValueError(f"head_bound {self.head_bound} is above match_threshold {self.match_threshold}")
+        return self
+
+    def calibration(self) -> Calibration:
+        return Calibration(
+            model_version=self.model_version, match_threshold=self.match_threshold, head_bound=self.head_bound
+        )
+
+
+def choose_threshold(matches: Vector, others: Vector, *, precision: float, others_weight: float = 1.0) -> float:
+    """The lowest score from which on, at every higher score as well, the precision is at least `precision`.
+
+    `matches` and `others`: scores of pairs that are and are not near-duplicates, each of shape (n,). One of the others
+    counts as `others_weight` pairs. More of the others never lower the result. 1.0 when no score will do.
+    """
+    scores = np.concatenate([matches, others]).astype(np.float64)
+    weights = np.concatenate([np.zeros(len(matches)), np.full(len(others), others_weight)])
+    order = np.argsort(-scores, kind="stable")
+    scores, wrong = scores[order], np.cumsum(weights[order])
+    right = np.cumsum(weights[order] == 0)
+    # A threshold takes all pairs of one score: only the last of equal scores counts.
+    last = np.append(scores[1:] != scores[:-1], True)
+    good = (right >= precision * (right + wrong)) | ~last
+    allowed = np.flatnonzero(np.logical_and.accumulate(good) & last)
+    return float(scores[allowed[-1]]) if len(allowed) else 1.0
+
+
+def load(folder: Path) -> CalibrationRecord:
+    """The record of the model version in `folder`. Raises ConfigError naming the file and what is wrong."""
+    path = folder / CALIBRATION_FILE
+    try:
+        return CalibrationRecord.model_validate_json(path.read_bytes())
+    except OSError as exc:
+        raise ConfigError(f"calibration of the scorer: cannot read {path}: {exc.strerror}") from exc
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "file"
+        raise ConfigError(f"calibration of the scorer: {path}: {place}: {first['msg']}") from exc
+
+
+def save(record: CalibrationRecord, folder: Path) -> None:
+    (folder / CALIBRATION_FILE).write_text(record.model_dump_json(indent=2) + "\n")

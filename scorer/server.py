@@ -1,0 +1,170 @@
+"""The embedded PredictionService: the protocol of TensorFlow Serving, models run by onnxruntime.
+
+For laptops and tests, where TensorFlow Serving is not available; production runs TensorFlow Serving (docker/).
+
+    python -m scorer.server --host 127.0.0.1 --port 8500 --model-name neardup [--model-dir DIR]
+
+Serves the highest numbered version in the folder. Ends at SIGTERM after finishing what is under way.
+"""
+
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+import click
+import grpc
+import numpy as np
+
+from neardup.errors import ConfigError, NearDupError
+from scorer import wire
+from scorer.layout import newest_version, shipped_models
+from scorer.runtime import OnnxModel
+
+__all__ = ["PredictionService", "serve"]
+
+_AVAILABLE: Final = 30
+_SERVING: Final = 1
+_NOT_SERVING: Final = 2
+_GRACE_SECONDS: Final = 3.0
+
+Context = grpc.ServicerContext
+
+
+class PredictionService:
+    """Answers Predict, GetModelMetadata, GetModelStatus and health checks for one model."""
+
+    def __init__(self, model_name: str, model: OnnxModel) -> None:
+        self.model_name = model_name
+        self.model = model
+        self.serving = True
+
+    def handlers(self) -> list[grpc.GenericRpcHandler]:
+        answers: tuple[tuple[wire.Method, Callable[[Any, Context], Any]], ...] = (
+            (wire.PREDICT, self.predict),
+            (wire.METADATA, self.metadata),
+            (wire.STATUS, self.status),
+            (wire.HEALTH, self.health),
+        )
+        services: dict[str, dict[str, grpc.RpcMethodHandler]] = {}
+        for method, answer in answers:
+            services.setdefault(method.service, {})[method.name] = grpc.unary_unary_rpc_method_handler(
+                answer,
+                request_deserializer=method.request.FromString,
+                response_serializer=method.response.SerializeToString,
+            )
+        return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
+
+    def predict(self, request: Any, context: Context) -> Any:
+        self._check_spec(request.model_spec, context)
+        if request.model_spec.signature_name not in {"", wire.SIGNATURE}:
+            _abort(context, f"signature {request.model_spec.signature_name!r}: only {wire.SIGNATURE} exists")
+        arrays: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+        for name in request.inputs:
+            try:
+                arrays[name] = wire.array_of(request.inputs[name])
+            except ValueError as exc:
+                _abort(context, f"input {name} {exc}")
+        try:
+            outputs = self.model.run(arrays)
+        except ValueError as exc:
+            _abort(context, str(exc))
+        response = wire.PREDICT.response()
+        self._fill_spec(response.model_spec)
+        for name, array in outputs.items():
+            wire.tensor_of(array, response.outputs[name])
+        return response
+
+    def metadata(self, request: Any, context: Context) -> Any:
+        self._check_spec(request.model_spec, context)
+        if list(request.metadata_field) != ["signature_def"]:
+            _abort(context, f"metadata_field {list(request.metadata_field)}: only ['signature_def'] exists")
+        signatures = wire.message_class("tensorflow.serving.SignatureDefMap")()
+        signature = signatures.signature_def[wire.SIGNATURE]
+        signature.method_name = "tensorflow/serving/predict"
+        for described, shapes in (
+            (signature.inputs, self.model.input_shapes),
+            (signature.outputs, self.model.output_shapes),
+        ):
+            for name, shape in shapes.items():
+                described[name].name = f"{name}:0"
+                described[name].dtype = 1
+                for length in shape:
+                    described[name].tensor_shape.dim.add(size=length)
+        response = wire.METADATA.response()
+        self._fill_spec(response.model_spec)
+        response.metadata["signature_def"].Pack(signatures)
+        return response
+
+    def status(self, request: Any, context: Context) -> Any:
+        self._check_spec(request.model_spec, context)
+        response = wire.STATUS.response()
+        response.model_version_status.add(version=self.model.version, state=_AVAILABLE)
+        return response
+
+    def health(self, request: Any, context: Context) -> Any:
+        if request.service not in {"", wire.PREDICT.service, wire.STATUS.service}:
+            _abort(context, f"service {request.service!r} is not known", grpc.StatusCode.NOT_FOUND)
+        return wire.HEALTH.response(status=_SERVING if self.serving else _NOT_SERVING)
+
+    def _check_spec(self, spec: Any, context: Context) -> None:
+        if spec.name != self.model_name:
+            message = f"model {spec.name!r} is not served here, only {self.model_name!r}"
+            _abort(context, message, grpc.StatusCode.NOT_FOUND)
+        if spec.HasField("version") and spec.version.value != self.model.version:
+            message = f"version {spec.version.value} of {spec.name!r} is not served, only {self.model.version}"
+            _abort(context, message, grpc.StatusCode.NOT_FOUND)
+
+    def _fill_spec(self, spec: Any) -> None:
+        spec.name = self.model_name
+        spec.version.value = self.model.version
+        spec.signature_name = wire.SIGNATURE
+
+
+def _abort(context: Context, message: str, code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT) -> NoReturn:
+    context.abort(code, message)
+    raise AssertionError("abort() raises")
+
+
+def serve(service: PredictionService, address: str, *, threads: int = 2) -> tuple[grpc.Server, int]:
+    """A started server and its port (`address` may end in :0). Raises ConfigError when the address is not free."""
+    server = grpc.server(
+        ThreadPoolExecutor(threads, thread_name_prefix="predict"),
+        options=[*wire.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)],
+    )
+    server.add_generic_rpc_handlers(service.handlers())
+    try:
+        port = server.add_insecure_port(address)
+    except RuntimeError as exc:
+        raise ConfigError(f"{address}: cannot listen there; the port may be in use") from exc
+    server.start()
+    return server, port
+
+
+@click.command(help="The embedded PredictionService.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8500, show_default=True, help="0: any free one.")
+@click.option("--model-name", default="neardup", show_default=True)
+@click.option("--model-dir", type=click.Path(path_type=Path), help="Folder of numbered versions; default: shipped.")
+@click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Requests run at a time.")
+def main(host: str, port: int, model_name: str, model_dir: Path | None, threads: int) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        folder = model_dir or shipped_models()
+        service = PredictionService(model_name, OnnxModel.load(folder, newest_version(folder)))
+        server, bound = serve(service, f"{host}:{port}", threads=threads)
+    except NearDupError as exc:
+        raise click.ClickException(str(exc)) from exc
+    click.echo(f"{model_name} version {service.model.version} on {host}:{bound}")
+    stop.wait()
+    service.serving = False
+    server.stop(_GRACE_SECONDS).wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""The port ClusterStore, in memory and on JanusGraph."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import replace
+from typing import Any, Protocol
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from graph.gremlin import Gremlin
+from graph.janusgraph import GraphNames, JanusGraphClusterStore
+from graph.schema import drop_namespace, setup_schema
+from neardup.clusters import ClusterState
+from neardup.errors import ClusterConflictError
+from neardup.ports import ClusterStore
+from neardup.settings import JanusGraphSettings
+from neardup.testing import InMemoryClusterStore, ledger_of, make_decision, position_of
+from neardup.types import ClusterId, Decision, ImageId, Position
+
+MOVES = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=40)
+
+
+class NewStore(Protocol):
+    """Makes an empty store; all of one test are over the same namespace."""
+
+    def __call__(self) -> ClusterStore: ...
+
+
+@pytest.fixture(scope="module", params=["memory", pytest.param("janusgraph", marks=pytest.mark.integration)])
+def new_store(request: pytest.FixtureRequest) -> Iterator[NewStore]:
+    if request.param == "memory":
+        yield InMemoryClusterStore
+        return
+    names = GraphNames("contractstore")
+    with ExitStack() as stack:
+        url = request.getfixturevalue("engines").janusgraph_url
+        gremlin = stack.enter_context(Gremlin(JanusGraphSettings(timeout_seconds=30), url))
+        setup_schema(gremlin, names)
+
+        def empty() -> ClusterStore:
+            drop_namespace(gremlin, names)
+            return JanusGraphClusterStore(gremlin, names)
+
+        yield empty
+        drop_namespace(gremlin, names)
+
+
+@pytest.fixture
+def store(new_store: NewStore) -> ClusterStore:
+    return new_store()
+
+
+def apply(store: ClusterStore, *decisions: Decision) -> None:
+    store.apply(decisions, upto=position_of(decisions[-1]))
+
+
+def assert_equals_fold(store: ClusterStore, decisions: list[Decision]) -> None:
+    state = ClusterState(decisions)
+    expected = {placement.image_id: placement for placement in state.placements()}
+    assert store.placements([*expected, ImageId("never decided")]) == expected
+    assert sorted(store.placements_all(), key=lambda found: found.image_id) == sorted(
+        expected.values(), key=lambda found: found.image_id
+    )
+    every = {decision.cluster_id for decision in decisions}
+    clusters = {info.cluster_id: info for info in state.clusters()}
+    assert store.clusters([*every, ClusterId("unknown")]) == clusters
+    for cluster_id in every:
+        members, after = list[Any](), 0
+        while True:
+            page = store.members(cluster_id, after=after, limit=2)
+            members += page.members
+            if page.after is None:
+                break
+            after = page.after
+        assert tuple(members) == state.members(cluster_id).members
+
+
+def test_empty(store: ClusterStore) -> None:
+    assert store.position() == Position()
+    assert store.placements([ImageId("a")]) == {}
+    assert store.placements([]) == {}
+    assert store.clusters([ClusterId("a")]) == {}
+    assert store.members(ClusterId("a")).members == ()
+    assert store.members(ClusterId("a")).after is None
+    assert list(store.placements_all()) == []
+
+
+def test_position_is_that_of_the_last_decision(store: ClusterStore) -> None:
+    decision = make_decision(1, "a", "a")
+    upto = Position(seq=1, ledger_offset=2**40, proposal_offset=2**41)
+    store.apply([decision], upto=upto)
+    assert store.position() == upto
+
+
+def test_nothing_to_apply_changes_nothing(store: ClusterStore) -> None:
+    apply(store, make_decision(1, "a", "a"))
+    store.apply([], upto=Position(seq=9))
+    assert store.position().seq == 1
+
+
+@pytest.mark.parametrize("seq", [1, 2, 4])
+def test_only_the_next_seq_is_accepted(store: ClusterStore, seq: int) -> None:
+    apply(store, make_decision(1, "a", "a"), make_decision(2, "b", "a"))
+    with pytest.raises(ClusterConflictError, match=f"seq {seq}"):
+        apply(store, make_decision(seq, "c", "a"))
+    assert store.position().seq == 2
+    assert store.placements([ImageId("c")]) == {}
+
+
+def test_a_gap_or_a_wrong_position_is_a_mistake(store: ClusterStore) -> None:
+    first, third = make_decision(1, "a", "a"), make_decision(3, "b", "a")
+    with pytest.raises(ValueError, match="seq 3 follows 1"):
+        store.apply([first, third], upto=position_of(third))
+    with pytest.raises(ValueError, match="upto"):
+        store.apply([first], upto=Position(seq=2))
+    assert store.position() == Position()
+
+
+def test_all_or_none(store: ClusterStore) -> None:
+    apply(store, make_decision(1, "a", "a"), make_decision(2, "b", "a"))
+    with pytest.raises(ClusterConflictError, match="'a' is the head"):
+        apply(store, make_decision(3, "c", "a"), make_decision(4, "a", "d", head=ImageId("a")))
+    assert store.position().seq == 2
+    assert store.placements([ImageId("c")]) == {}
+    info = store.clusters([ClusterId("a")])[ClusterId("a")]
+    assert (info.size, info.head) == (2, "a")
+    apply(store, make_decision(3, "c", "a"))
+    assert store.clusters([ClusterId("a")])[ClusterId("a")].size == 3
+
+
+def test_a_new_version_in_its_cluster_keeps_its_place_on_the_page(store: ClusterStore) -> None:
+    decisions = [make_decision(1, "a", "a"), make_decision(2, "b", "a"), make_decision(3, "c", "a")]
+    again = make_decision(4, "b", "a", version=2, run=7)
+    apply(store, *decisions, again)
+    placement = store.placements([ImageId("b")])[ImageId("b")]
+    assert (placement.version, placement.run, placement.seq) == (2, 7, 4)
+    assert [(member.image_id, member.seq) for member in store.members(ClusterId("a")).members] == [
+        ("a", 1),
+        ("b", 2),
+        ("c", 3),
+    ]
+    assert_equals_fold(store, [*decisions, again])
+
+
+def test_a_decision_can_name_another_head(store: ClusterStore) -> None:
+    decisions = [make_decision(1, "a", "a"), make_decision(2, "b", "a", head=ImageId("b"))]
+    apply(store, *decisions)
+    assert store.placements([ImageId("a")])[ImageId("a")].head == "b"
+    assert_equals_fold(store, decisions)
+
+
+def test_an_emptied_cluster_is_gone_and_can_be_made_again(store: ClusterStore) -> None:
+    decisions = [make_decision(1, "a", "a"), make_decision(2, "b", "b"), make_decision(3, "b", "a")]
+    apply(store, *decisions)
+    assert store.clusters([ClusterId("b")]) == {}
+    back = make_decision(4, "b", "b", version=2)
+    apply(store, back)
+    assert store.clusters([ClusterId("b")])[ClusterId("b")].since == 4
+    assert_equals_fold(store, [*decisions, back])
+
+
+@pytest.mark.parametrize("name", ["a/b c.jpg", "ü" * 256, "{x}|$y'\"\\", "\U0001f4f7", " "])
+def test_any_text_is_an_id(store: ClusterStore, name: str) -> None:
+    decisions = [make_decision(1, name, name), make_decision(2, name + "2", name)]
+    apply(store, *decisions)
+    assert_equals_fold(store, decisions)
+
+
+def test_pages_of_a_large_cluster(store: ClusterStore) -> None:
+    decisions = [make_decision(seq, f"image {seq}", "image 1") for seq in range(1, 1302)]
+    for start in range(0, len(decisions), 400):
+        apply(store, *decisions[start : start + 400])
+    members, after, pages = [], 0, 0
+    while after is not None:
+        page = store.members(ClusterId("image 1"), after=after, limit=100)
+        members += [member.image_id for member in page.members]
+        after, pages = page.after, pages + 1
+    assert members == [decision.image_id for decision in decisions]
+    assert pages == 14
+    assert len(list(store.placements_all())) == 1301
+
+
+@settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+@given(moves=MOVES, batch=st.integers(1, 9))
+def test_any_ledger_gives_what_the_fold_gives(new_store: NewStore, moves: list[tuple[str, str]], batch: int) -> None:
+    store = new_store()
+    decisions = ledger_of(moves)
+    for start in range(0, len(decisions), batch):
+        apply(store, *decisions[start : start + batch])
+    assert store.position().seq == len(decisions)
+    assert_equals_fold(store, decisions)
+
+
+def test_of_two_writers_of_the_same_seqs_one_wins(store: ClusterStore) -> None:
+    """Two projectors over one namespace: each batch is applied once, whoever comes first."""
+    batches = [
+        [make_decision(seq, f"image {seq}", "image 1") for seq in range(start, start + 5)]
+        for start in range(1, 101, 5)
+    ]
+
+    def run(_: int) -> int:
+        applied = 0
+        for batch in batches:
+            try:
+                apply(store, *(replace(decision) for decision in batch))
+                applied += 1
+            except ClusterConflictError:
+                while store.position().seq < batch[-1].seq:
+                    pass
+        return applied
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(run, range(2))) == len(batches)
+    assert_equals_fold(store, [decision for batch in batches for decision in batch])
