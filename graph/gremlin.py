@@ -129,7 +129,11 @@ class _Transport(AiohttpTransport):  # type: ignore[misc]
         self._open_seconds = timeout_seconds
 
     def connect(self, url: str, headers: Mapping[str, str] | None = None) -> None:
-        self._loop.run_until_complete(self._connect(url, headers))
+        try:
+            self._loop.run_until_complete(self._connect(url, headers))
+        except BaseException:
+            self._loop.close()
+            raise
 
     async def _connect(self, url: str, headers: Mapping[str, str] | None) -> None:
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._open_seconds))
@@ -150,6 +154,8 @@ def _discard(client: Client | None) -> None:
     if client is None:
         return
     try:
+        # The driver tells us of a failed write before it gives the connection back to be closed: wait for that.
+        client.executor.shutdown()
         client.close()
     except Exception:
         logging.getLogger(__name__).debug("closing a broken connection failed", exc_info=True)

@@ -56,6 +56,13 @@ class BacklogReader:
         with kafka_errors("reading the end of the ledger"):
             return int(self._consumer("assigner").end_offsets([partition], timeout_ms=5000)[partition])
 
+    def written(self, topic: str) -> int:
+        """How many offsets a topic has come to, over all its partitions."""
+        consumer = self._consumer("assigner")
+        with kafka_errors(f"reading the ends of {topic}"):
+            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
+            return sum(consumer.end_offsets(partitions, timeout_ms=5000).values())
+
     def close(self) -> None:
         """Close the connections."""
         for consumer in self._consumers.values():

@@ -41,9 +41,16 @@ class _Child:
 class Supervisor:
     """Keeps one process a role running."""
 
-    def __init__(self, commands: Mapping[str, Sequence[str]], *, stderr: IO[bytes] | None = None) -> None:
+    def __init__(
+        self,
+        commands: Mapping[str, Sequence[str]],
+        *,
+        stderr: IO[bytes] | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         self._children = {role: _Child(command) for role, command in commands.items()}
         self._stderr = stderr
+        self._environment = environment
 
     @property
     def pids(self) -> dict[str, int]:
@@ -70,7 +77,9 @@ class Supervisor:
                 child.process, child.again_at = None, now + delay
                 _log.warning("role ended, starting it again", role=role, exit_code=code, seconds=round(delay, 2))
             if now >= child.again_at:
-                child.process = subprocess.Popen(child.command, stdin=subprocess.DEVNULL, stderr=self._stderr)
+                child.process = subprocess.Popen(
+                    child.command, stdin=subprocess.DEVNULL, stderr=self._stderr, env=self._environment
+                )
                 child.started = now
         return None
 

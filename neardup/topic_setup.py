@@ -1,5 +1,6 @@
 """Creates the topics of a namespace on Kafka, and compares those that exist."""
 
+import time
 from dataclasses import dataclass, field
 
 from kafka import KafkaAdminClient
@@ -77,6 +78,11 @@ def drop_topics(kafka: Kafka, topics: Topics, settings: KafkaSettings) -> None:
             names = [spec.name for spec in topic_specs(topics, settings) if spec.name in existing]
             if names:
                 admin.delete_topics(names)
+            # Deleting goes on after the answer; a topic made meanwhile under the old name would vanish too.
+            for _ in range(100):
+                if not set(names) & set(admin.list_topics()):
+                    return
+                time.sleep(0.05)
     finally:
         admin.close()
 

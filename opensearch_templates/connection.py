@@ -1,5 +1,6 @@
 """The OpenSearch client, and its errors in this project's words."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,9 @@ from neardup.errors import SearchUnavailableError
 from neardup.settings import OpenSearchSettings
 
 __all__ = ["connect", "search_errors"]
+
+# The client logs what it also raises, and every 404 that is an answer.
+logging.getLogger("opensearch").setLevel(logging.ERROR)
 
 
 def connect(settings: OpenSearchSettings, url: str) -> OpenSearch:

@@ -9,6 +9,11 @@ from opensearch_templates.names import IndexNames, projections_index
 
 __all__ = ["read_position", "write_position"]
 
+# Not an external version: those outlive the document, and the position of a new index starts again at 0.
+_FORWARD_ONLY = """
+if (params.position.seq >= ctx._source.seq) { ctx._source.putAll(params.position) } else { ctx.op = 'none' }
+"""
+
 
 def read_position(client: OpenSearch, names: IndexNames) -> Position:
     """The recorded position; the zero position when there is none. Raises SearchUnavailableError."""
@@ -19,11 +24,12 @@ def read_position(client: OpenSearch, names: IndexNames) -> Position:
 
 def write_position(client: OpenSearch, names: IndexNames, position: Position) -> None:
     """Record a position; an older one than the recorded changes nothing. Raises SearchUnavailableError."""
+    document = document_of_position(position)
+    script = {"source": _FORWARD_ONLY, "params": {"position": document}}
     with search_errors("recording the position"):
-        client.index(
+        client.update(
             index=projections_index(names.namespace),
             id=names.read,
-            body=document_of_position(position),
-            params={"version": position.seq, "version_type": "external_gte"},
-            ignore=409,
+            body={"script": script, "upsert": document},
+            params={"retry_on_conflict": 5},
         )

@@ -47,7 +47,7 @@ def engines_local() -> Iterator[LocalSettings]:
 @pytest.fixture(scope="session")
 def engines(engines_local: LocalSettings) -> Endpoints:
     """All five engines, up and answering."""
-    return _up(Settings(local=engines_local))
+    return up(Settings(local=engines_local))
 
 
 @pytest.fixture(scope="session")
@@ -66,21 +66,3 @@ def engine_settings(engines: Endpoints, engines_local: LocalSettings) -> EngineS
         )
 
     return make
-
-
-def _up(settings: Settings) -> Endpoints:  # until the shipped model exists
-    from neardup.engines.state import read_state
-    from neardup.engines.supervisor import start
-    from scorer.layout import shipped_models
-
-    if shipped_models().is_dir():
-        return up(settings)
-    start(settings, ["opensearch", "kafka", "janusgraph", "redis"])
-    ports = {name: record.port for name, record in read_state(settings.local.home).processes.items()}
-    return Endpoints(
-        opensearch_url=f"http://127.0.0.1:{ports['opensearch']}",
-        kafka_bootstrap=f"127.0.0.1:{ports['kafka']}",
-        janusgraph_url=f"ws://127.0.0.1:{ports['janusgraph']}/gremlin",
-        redis_url=f"redis://127.0.0.1:{ports['redis']}/0",
-        scorer_endpoint="127.0.0.1:1",
-    )

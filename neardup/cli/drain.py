@@ -42,6 +42,16 @@ class Drain:
             "feed": self._feed.position().seq,
         }
 
+    def progress(self) -> dict[str, int]:
+        """How many images each stage has put out so far. Raises UnavailableError."""
+        topics = self._wiring.topics
+        return {
+            "joined": self._backlog.written(topics.images),
+            "proposed": self._backlog.written(topics.proposals),
+            "decided": self.decisions(),
+            **self.applied(),
+        }
+
     def done(self) -> bool:
         """Whether nothing waits anywhere."""
         try:
@@ -51,6 +61,11 @@ class Drain:
             return all(seq >= last for seq in self.applied().values())
         except UnavailableError:
             return False
+
+    def close(self) -> None:
+        """Close the connections."""
+        for part in (self._backlog, self._ledger, self._dead, self._feed, self._wiring):
+            part.close()
 
     def state(self) -> dict[str, object]:
         """Figures for people and programs."""

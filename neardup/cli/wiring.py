@@ -204,6 +204,7 @@ class Wiring:
 
     def close(self) -> None:
         """Close the connections that were opened."""
-        for name, close in (("opensearch", "close"), ("gremlin", "close"), ("redis", "close"), ("scorer", "close")):
-            if name in self.__dict__:
-                getattr(self.__dict__[name], close)()
+        for name in ("opensearch", "gremlin", "redis", "scorer", "search"):
+            close = getattr(self.__dict__.get(name), "close", None)
+            if close is not None:
+                close()

@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-from neardup.embedder.features import RawFeatures
+from neardup.embedder.features import FEATURES_VERSION, RawFeatures
 from neardup.embedder.trunk import GRAPH_VERSION
 from neardup.embedder.whitening import Whitening, shipped_whitening
 from neardup.settings import load_settings
 from neardup.types import Embeddings
 
 __all__ = ["DefaultEmbedder"]
-
-_FEATURES_VERSION = 1
-
 
 class DefaultEmbedder:
     """EfficientNet-Lite0 and hand-made features, whitened. About 30 ms of one core an image. Thread-safe.
@@ -26,7 +23,7 @@ class DefaultEmbedder:
 
     @property
     def version(self) -> str:
-        return f"{GRAPH_VERSION}-f{_FEATURES_VERSION}-w{self._whitening.digest}"
+        return f"{GRAPH_VERSION}-f{FEATURES_VERSION}-w{self._whitening.digest}"
 
     @property
     def lsh_dimension(self) -> int:

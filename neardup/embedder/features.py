@@ -17,8 +17,10 @@ from neardup.embedder.trim import trim
 from neardup.embedder.trunk import MIDDLE, SIDE, TOP, ensure_graph
 from neardup.types import Vector
 
-__all__ = ["HAND_SLICE", "RAW_WIDTH", "RawFeatures"]
+__all__ = ["FEATURES_VERSION", "HAND_SLICE", "RAW_WIDTH", "RawFeatures"]
 
+FEATURES_VERSION: Final = 1
+"""Raised with every change that gives other features for the same bytes."""
 RAW_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
 HAND_SLICE: Final = slice(MIDDLE + TOP, RAW_WIDTH)
 

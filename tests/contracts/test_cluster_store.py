@@ -199,8 +199,7 @@ def test_any_ledger_gives_what_the_fold_gives(new_store: NewStore, moves: list[t
 def test_of_two_writers_of_the_same_seqs_one_wins(store: ClusterStore) -> None:
     """Two projectors over one namespace: each batch is applied once, whoever comes first."""
     batches = [
-        [make_decision(seq, f"image {seq}", "image 1") for seq in range(start, start + 5)]
-        for start in range(1, 101, 5)
+        [make_decision(seq, f"image {seq}", "image 1") for seq in range(start, start + 5)] for start in range(1, 101, 5)
     ]
 
     def run(_: int) -> int:

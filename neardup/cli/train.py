@@ -1,0 +1,178 @@
+"""`neardup train`: the shipped weights, made again from pictures. docs/models.md tells how to get the pictures."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.resources import files
+from pathlib import Path
+
+import click
+import numpy as np
+import onnx
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from neardup.embedder import training
+from neardup.embedder.carve import images_in
+from neardup.embedder.training import Picture, Side
+from neardup.embedder.whitening import Whitening, shipped_whitening
+from neardup.errors import ConfigError
+from neardup.lsh import LshModel
+from scorer.calibration import CalibrationRecord, save
+from scorer.evaluation import bounds, report
+from scorer.layout import MODEL_FILE, shipped_models
+from scorer.network import Network, to_onnx
+from scorer.training import EmbeddedCopies, candidate_pairs, fit_network
+
+__all__ = ["train"]
+
+_SCORER_PROBES = 6000
+_SCORER_CANDIDATES = 80
+_FOLDERS = click.argument(
+    "folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False)
+)
+_CACHE = click.option("--cache", type=click.Path(path_type=Path), required=True, help="Folder for computed features.")
+_JOBS = click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
+_EXCLUDE = click.option(
+    "--exclude",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="Pictures that must not be learned from; default: the demo's photos.",
+)
+
+
+@click.group()
+def train() -> None:
+    """Make the weights of the embedder and of the scorer."""
+
+
+@train.command()
+@click.argument("destination", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
+def images(destination: Path, archives: Sequence[Path]) -> None:
+    """Unpack the images of Debian packages (.deb) and Qt resource files (.rcc) into DESTINATION."""
+    for archive in archives:
+        folder = destination / archive.name.split("_")[0]
+        folder.mkdir(parents=True, exist_ok=True)
+        names = {}
+        for name, data in images_in(archive):
+            file = f"{hashlib.sha256(data).hexdigest()[:32]}{Path(name).suffix.lower()}"
+            (folder / file).write_bytes(data)
+            names[file] = name
+        (folder / "names.json").write_text(json.dumps(names, indent=1, sort_keys=True) + "\n")
+        click.echo(f"{archive.name}: {len(names)} images")
+
+
+@train.command()
+@_FOLDERS
+@_CACHE
+@_JOBS
+@_EXCLUDE
+@click.option("--output", type=click.Path(path_type=Path), required=True, help="The file to write, whitening.npz.")
+def embedder(folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, output: Path) -> None:
+    """Learn the whitening from the pictures in FOLDERS and their edited copies."""
+    chosen = _pictures(folders, cache, jobs, exclude, ("whitening",))
+    originals, copies = _features(chosen["whitening"], cache, jobs)
+    whitening = training.fit_whitening(originals, copies)
+    whitening.save(output)
+    click.echo(f"{output}: whitening {whitening.digest} from {len(originals)} pictures, {copies.shape[1]} copies each")
+
+
+@train.command()
+@_FOLDERS
+@_CACHE
+@_JOBS
+@_EXCLUDE
+@click.option("--whitening", type=click.Path(path_type=Path), help="whitening.npz; default: the shipped one.")
+@click.option("--output", type=click.Path(path_type=Path), help="Folder of versions; default: the shipped one.")
+@click.option("--version", type=click.IntRange(1), required=True, help="Number of the new model version.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
+def scorer(
+    folders: Sequence[Path],
+    cache: Path,
+    jobs: int,
+    exclude: Path | None,
+    whitening: Path | None,
+    output: Path | None,
+    version: int,
+    seed: int,
+    epochs: int,
+) -> None:
+    """Learn the scorer from pictures the whitening has not seen, set the threshold on others, judge on yet others."""
+    weights = Whitening.load(whitening) if whitening else shipped_whitening()
+    chosen = _pictures(folders, cache, jobs, exclude, ("scorer", "calibration", "evaluation"))
+    embedded = {side: _embed(weights, *_features(pictures, cache, jobs)) for side, pictures in chosen.items()}
+    lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest)
+    network = _fit(embedded["scorer"], lsh, seed, epochs)
+    threshold, head_bound = bounds(network, embedded["calibration"], lsh)
+    folder = (output or shipped_models()) / str(version)
+    folder.mkdir(parents=True, exist_ok=True)
+    onnx.save(to_onnx(network), folder / MODEL_FILE)
+    counts = {side: len(pictures) for side, pictures in chosen.items()}
+    obtained = (
+        f"whitening {weights.digest}; pictures {counts}; seed {seed}; threshold and head bound from the calibration "
+        "pictures and their fixed edits (scorer.evaluation.bounds)"
+    )
+    save(
+        CalibrationRecord(
+            model_version=version, match_threshold=threshold, head_bound=head_bound, obtained=obtained
+        ),
+        folder,
+    )
+    figures = report(network, embedded["evaluation"], lsh, threshold=threshold)
+    (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    click.echo(json.dumps(figures, indent=1))
+
+
+def _pictures(
+    folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, sides: Sequence[Side]
+) -> dict[Side, list[Picture]]:
+    """The distinct pictures of each side."""
+    kept_out = training.find_pictures([exclude or Path(str(files("neardup.demo"))) / "photos"])
+    found = training.find_pictures(folders)
+    if not found:
+        raise ConfigError("no images in the given folders")
+    with _progress("features of the pictures", len(found) + len(kept_out)) as advance:
+        excluded = training.originals_of(kept_out, cache, jobs=jobs, advance=advance)
+        raw = training.originals_of(found, cache, jobs=jobs, advance=advance)
+    usable = [picture for picture in found if picture.sha256 in raw]
+    rows = training.distinct(
+        np.stack([raw[picture.sha256] for picture in usable]), kept_out=np.stack(list(excluded.values()))
+    )
+    chosen: dict[Side, list[Picture]] = {side: [] for side in sides}
+    for row in rows:
+        if usable[row].side in chosen:
+            chosen[usable[row].side].append(usable[row])
+    return chosen
+
+
+def _features(pictures: Sequence[Picture], cache: Path, jobs: int) -> tuple[np.ndarray, np.ndarray]:
+    with _progress("features of edited copies", len(pictures)) as advance:
+        copies = training.copies_of(pictures, cache, jobs=jobs, advance=advance)
+    originals = training.originals_of(pictures, cache, jobs=jobs, advance=lambda: None)
+    return np.stack([originals[picture.sha256] for picture in pictures]), copies
+
+
+def _embed(weights: Whitening, originals: np.ndarray, copies: np.ndarray) -> EmbeddedCopies:
+    blocks = np.concatenate([originals[:, None], copies], axis=1)
+    lsh, score = weights.embed(blocks.reshape(-1, blocks.shape[-1]))
+    return EmbeddedCopies(lsh.reshape(*blocks.shape[:2], -1), score.reshape(*blocks.shape[:2], -1))
+
+
+def _fit(copies: EmbeddedCopies, lsh: LshModel, seed: int, epochs: int) -> Network:
+    rows = np.arange(len(copies.owner))
+    probes = np.random.default_rng(seed).permutation(rows)[:_SCORER_PROBES]
+    pairs = candidate_pairs(copies, lsh, probes=probes, corpus=rows, limit=_SCORER_CANDIDATES)
+    with _progress("training the scorer", epochs) as advance:
+        for _loss, network in fit_network(copies, pairs, seed=seed, epochs=epochs):
+            advance()
+    return network
+
+
+@contextmanager
+def _progress(title: str, total: int) -> Iterator[training.Advance]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns) as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda: progress.advance(task)
