@@ -70,6 +70,10 @@ class _Item:
     earlier: tuple[int, ...]
 
 
+class _OtherModelError(Exception):
+    """The scorer now serves another model version than the one the proposal was scored by."""
+
+
 class Assigner:
     """Decides. Built on a graph that has applied the ledger up to `last`; `recent` holds the last decided images."""
 
@@ -112,13 +116,15 @@ class Assigner:
             was = self._placement(proposal.image_id)
             if was is not None and (proposal.version, proposal.run) <= (was.version, was.run):
                 continue
-            other_model = bool(recent_matches) and proposal.model_version != scores.model_version
-            if proposal.searched_seq < self._recent.since or other_model:
+            if proposal.searched_seq < self._recent.since:
                 requeue.append(proposal)
                 continue
-            merged = self._merge(item, recent_matches, decided)
             try:
+                merged = self._merge(item, recent_matches, decided, scores.model_version)
                 decision = self._decide(item, merged, was)
+            except _OtherModelError:
+                requeue.append(proposal)
+                continue
             except UnavailableError:
                 if not decisions and not requeue:
                     raise
@@ -196,8 +202,11 @@ class Assigner:
     def _cluster(self, cluster_id: ClusterId) -> ClusterInfo | None:
         return self._placed.cluster(cluster_id) or self._read_clusters.get(cluster_id)
 
-    def _merge(self, item: _Item, recent: Sequence[Match], decided: dict[ImageId, int]) -> list[Match]:
-        """The proposal's matches, where memory knows no newer version of that image, and the recent ones."""
+    def _merge(
+        self, item: _Item, recent: Sequence[Match], decided: dict[ImageId, int], model_version: int
+    ) -> list[Match]:
+        """The proposal's matches, where memory knows no newer version of that image, and the recent ones, which
+        `model_version` scored."""
         merged = {
             match.image_id: match
             for match in item.proposal.matches
@@ -205,6 +214,8 @@ class Assigner:
         }
         for match, offset in zip(recent, item.earlier, strict=True):
             if decided.get(match.image_id, -1) == offset:
+                if model_version != item.proposal.model_version:
+                    raise _OtherModelError
                 merged[match.image_id] = match
         return sorted(merged.values(), key=lambda match: (-match.score, -match.overlap, match.image_id))
 
@@ -275,6 +286,8 @@ class Assigner:
         scored = self._scorer.score(
             PairBatch(probes=proposal.score[None, :], candidates=score[None, :], overlap=overlap)
         )
+        if scored.model_version != proposal.model_version:
+            raise _OtherModelError
         return float(scored.values[0])
 
     def _remember(self, decision: Decision, proposal: Proposal, was: Placement | None) -> None:

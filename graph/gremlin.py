@@ -68,7 +68,7 @@ class Gremlin:
                 return self._request(script(name), bindings)
             except GremlinServerError as exc:
                 message = str(exc.status_message)
-                if "Undefined type used in query" in message or "does not exist" in message:
+                if "Undefined type used in query" in message or "with given name does not exist" in message:
                     raise ConfigError("JanusGraph: the graph schema is missing; create it with: neardup setup") from exc
                 if attempt == _ATTEMPTS or not any(word in message for word in _LOST_RACES):
                     raise ClusterStoreUnavailableError(f"JanusGraph: {name} failed: {message}") from exc

@@ -1,11 +1,12 @@
 """The ledger and the proposals on Kafka: one partition each, in the one order of decisions."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from kafka import KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
-from neardup.errors import LogUnavailableError
+from neardup.errors import InvalidMessageError, LogUnavailableError
 from neardup.kafka import Kafka, kafka_errors
 from neardup.logs import PartitionReader
 from neardup.messages import (
@@ -113,11 +114,12 @@ class KafkaProposalLog:
                 future.get(timeout=0)
 
     def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
-        """The proposals from `offset` on."""
-        return [
-            (record.offset, ProposalRecord.decode(record.value).proposal())
-            for record in self._cursor().read(offset, limit)
-        ]
+        """The proposals from `offset` on; what the assigner put among the dead letters is passed over."""
+        while records := self._cursor().read(offset, limit):
+            if found := list(_proposals(records)):
+                return found
+            offset = records[-1].offset + 1
+        return []
 
     def end(self) -> int:
         """The offset of the next proposal."""
@@ -133,6 +135,12 @@ class KafkaProposalLog:
     def _cursor(self) -> PartitionReader:
         self._reader = self._reader or PartitionReader(self._kafka, self._topic)
         return self._reader
+
+
+def _proposals(records: Sequence[ConsumerRecord]) -> Iterator[tuple[int, Proposal]]:
+    for record in records:
+        with suppress(InvalidMessageError):
+            yield record.offset, ProposalRecord.decode(record.value).proposal()
 
 
 def _entries(records: Sequence[ConsumerRecord]) -> list[tuple[Position, Decision]]:

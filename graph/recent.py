@@ -52,8 +52,9 @@ class RecentImages:
         row = self._next
         self._next = (row + 1) % self._capacity
         if self._seqs[row]:
-            self._since = max(self._since, int(self._seqs[row]))
             del self._rows[self._ids[row]]
+        # By seq alone, so that a memory restored from the ledger reaches back exactly as far as one that lived on.
+        self._since = max(self._since, seq - self._capacity)
         self._ids[row] = image_id
         self._seqs[row] = seq
         self._codes[row] = code

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from neardup.clusters import require_consecutive
 from neardup.errors import ClusterConflictError, LogUnavailableError
 from neardup.ports import ImageIndex, ProposalLog
 from neardup.types import Decision, ImageId, IndexedImage, Position, Proposal
@@ -23,6 +24,9 @@ class IndexProjection:
 
     def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
         """Write the images of these decisions and make them searchable."""
+        require_consecutive(decisions, upto)
+        if not decisions:
+            return
         applied = self._index.position().seq
         if decisions[0].seq != applied + 1:
             raise ClusterConflictError(f"the index stands at seq {applied}, not before {decisions[0].seq}")

@@ -52,7 +52,7 @@ class Arrival:
 class _Lane:
     """One partition of one side: where reading is, and which records are not finished."""
 
-    next_offset: int = 0
+    next_offset: int | None = None
     frontier_ms: int = 0
     unfinished: dict[int, Arrival] = field(default_factory=dict)
 
@@ -91,8 +91,8 @@ class Join:
     def add(self, arrival: Arrival) -> tuple[Image, Arrival | None] | None:
         """Take one embedding, in order of offset within its partition.
 
-        Returns the image if that completes it, with the parked arrival that was its partner, if it was parked. A second
-        embedding of the same side, id and version replaces the first.
+        Returns the image if that completes it, with the arrival of it that was parked, if one was. A second embedding
+        of the same side, id and version replaces the first.
         """
         lane = self._lane(arrival.side, arrival.partition)
         lane.next_offset = arrival.offset + 1
@@ -100,7 +100,8 @@ class Join:
         other = self._waiting.get(arrival.key)
         if other is not None and other.side is arrival.side.partner:
             self._finish(other)
-            return _image(arrival, other), None
+            # An earlier copy of the partner may have been parked before this one came.
+            return _image(arrival, other), self._parked.pop(arrival.key, None)
         parked = self._parked.get(arrival.key)
         if parked is not None and parked.side is arrival.side.partner:
             del self._parked[arrival.key]
@@ -135,6 +136,11 @@ class Join:
                     break  # in order of arrival: the following ones are younger
                 late.append(arrival)
         return late
+
+    def waiting_before(self, side: Side, partition: int, offset: int) -> list[Arrival]:
+        """The sides that wait and were written before `offset` of their partition."""
+        lane = self._lanes.get((side, partition), _Lane())
+        return [arrival for at, arrival in lane.unfinished.items() if at < offset]
 
     def expire(self, arrival: Arrival, *, park: bool) -> None:
         """Stop waiting for the partner of this side; park it unless its image is decided already."""

@@ -1,7 +1,6 @@
 """The join role on Kafka: both embedding topics in, complete images out."""
 
 import threading
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
@@ -24,6 +23,8 @@ from neardup.types import Image, ImageId
 __all__ = ["JoinWorker"]
 
 _log = structlog.get_logger("join")
+
+_ASK_EVERY_MS = 1000
 
 
 class JoinWorker:
@@ -50,6 +51,9 @@ class JoinWorker:
         self._dead_letters = dead_letters
         self._clock = clock
         self._stop = stop
+        self._written_before: dict[TopicPartition, int] = {}
+        self._committed: dict[TopicPartition, int] = {}
+        self._ask_at_ms = 0
         self._sides = {topics.lsh_embeddings: Side.LSH, topics.score_embeddings: Side.SCORE}
         self._join = Join(grace_ms=int(settings.grace_seconds * 1000))
         self._producer: KafkaProducer = kafka.producer()
@@ -72,10 +76,12 @@ class JoinWorker:
                 records = member.poll(timeout_ms=100, max_records=500)
                 try:
                     sent = self._take(records)
+                    self._drop_decided()
                     sent += self._expire()
-                    if records or sent:
+                    if sent:
                         member.retrying("writing images", partial(self._write, sent))
-                        self._commit()
+                    self._dead_letters.flush()
+                    self._commit()
                 except PartitionsLostError:
                     continue
         except StoppedError:
@@ -85,6 +91,8 @@ class JoinWorker:
             self._producer.close(timeout=5)
 
     def _assigned(self, partitions: Sequence[TopicPartition]) -> None:
+        with kafka_errors("reading the ends of the embeddings"):
+            self._written_before |= self._member.consumer.end_offsets(list(partitions), timeout_ms=5000)
         for number in sorted({partition.partition for partition in partitions}):
             reader = PartitionReader(self._kafka, self._topics.incomplete, number)
             offset = reader.start()
@@ -102,6 +110,9 @@ class JoinWorker:
             self._join.park(self._arrival(Side(side), record))
 
     def _revoked(self, partitions: Sequence[TopicPartition]) -> None:
+        for partition in partitions:
+            self._written_before.pop(partition, None)
+            self._committed.pop(partition, None)
         for number in {partition.partition for partition in partitions}:
             self._join.forget(number)
 
@@ -146,6 +157,36 @@ class JoinWorker:
             raw=record.value,
         )
 
+    def _drop_decided(self) -> None:
+        """Stop waiting for partners that came before this worker did.
+
+        A predecessor that died may have joined one side of an image and left the other to be read again. Only sides
+        written before the assignment can be such; they are looked up once a second until they are decided.
+        """
+        now = self._clock.now_ms()
+        if now < self._ask_at_ms:
+            return
+        self._ask_at_ms = now + _ASK_EVERY_MS
+        read_again = [
+            arrival
+            for partition, end in self._written_before.items()
+            for arrival in self._join.waiting_before(self._sides[partition.topic], partition.partition, end)
+        ]
+        for arrival in self._decided(read_again):
+            self._join.expire(arrival, park=False)
+
+    def _decided(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """Those whose image has been decided in this version or a newer one."""
+        if not arrivals:
+            return []
+        ids = list({arrival.image_id for arrival in arrivals})
+        placements = self._member.retrying("asking what is decided", partial(self._store.placements, ids))
+        return [
+            arrival
+            for arrival in arrivals
+            if arrival.image_id in placements and placements[arrival.image_id].version >= arrival.version
+        ]
+
     def _expire(self) -> list[tuple[str, bytes, bytes | None, int]]:
         """The sides whose partner did not come in time, as messages for the topic of incomplete images."""
         consumer = self._member.consumer
@@ -156,14 +197,11 @@ class JoinWorker:
         late = self._join.expired()
         if not late:
             return []
-        ids = list({arrival.image_id for arrival in late})
-        placements = self._member.retrying("asking what is decided", partial(self._store.placements, ids))
+        decided = self._decided(late)
         sent: list[tuple[str, bytes, bytes | None, int]] = []
         for arrival in late:
-            placement = placements.get(arrival.image_id)
-            decided = placement is not None and placement.version >= arrival.version
-            self._join.expire(arrival, park=not decided)
-            if not decided:
+            self._join.expire(arrival, park=arrival not in decided)
+            if arrival not in decided:
                 _log.warning(
                     "image incomplete", image_id=arrival.image_id, version=arrival.version, missing=arrival.side.partner
                 )
@@ -187,23 +225,27 @@ class JoinWorker:
                 consumer.resume(partition)
 
     def _write(self, messages: Sequence[tuple[str, bytes, bytes | None, int]]) -> None:
-        with kafka_errors("writing images"):
-            futures = [
-                self._producer.send(topic, key=key, value=value, partition=partition)
-                for topic, key, value, partition in messages
-            ]
-            self._producer.flush(timeout=30)
-            for future in futures:
-                future.get(timeout=0)
-        self._dead_letters.flush()
+        # Images before tombstones: what is parked must not go before the image it became part of is durable.
+        written = [message for message in messages if message[2] is not None]
+        removed = [message for message in messages if message[2] is None]
+        for some in filter(None, (written, removed)):
+            with kafka_errors("writing images"):
+                futures = [
+                    self._producer.send(topic, key=key, value=value, partition=partition)
+                    for topic, key, value, partition in some
+                ]
+                self._producer.flush(timeout=30)
+                for future in futures:
+                    future.get(timeout=0)
 
     def _commit(self) -> None:
-        offsets = defaultdict[TopicPartition, int](int)
+        offsets = {}
         for partition in self._member.consumer.assignment():
             offset = self._join.committable(self._sides[partition.topic], partition.partition)
-            if offset is not None:
+            if offset is not None and offset != self._committed.get(partition):
                 offsets[partition] = offset
         self._member.commit(offsets)
+        self._committed |= offsets
 
 
 def _parked_key(arrival: Arrival) -> bytes:

@@ -24,18 +24,22 @@ class EmbeddingPublisher:
     def publish(
         self, image_id: ImageId, embeddings: Embeddings, *, version: int = 0, metadata: Mapping[str, str] | None = None
     ) -> None:
-        """Queue both embeddings; `flush` makes them durable. Raises pydantic's ValidationError for a bad id."""
-        self.publish_side(self._topics.lsh_embeddings, image_id, embeddings.lsh, version, metadata or {})
-        self.publish_side(self._topics.score_embeddings, image_id, embeddings.score, version, {})
+        """Queue both embeddings; `flush` makes them durable. Raises InvalidMessageError, and then queues neither."""
+        lsh = EmbeddingMessage.create(
+            image_id=image_id, version=version, embedding=embeddings.lsh, metadata=dict(metadata or {})
+        )
+        score = EmbeddingMessage.create(image_id=image_id, version=version, embedding=embeddings.score)
+        self._send(self._topics.lsh_embeddings, lsh)
+        self._send(self._topics.score_embeddings, score)
 
     def publish_side(
         self, topic: str, image_id: ImageId, embedding: Vector, version: int, metadata: Mapping[str, str]
     ) -> None:
-        """Queue one embedding."""
-        message = EmbeddingMessage(image_id=image_id, version=version, embedding=embedding, metadata=dict(metadata))
-        with kafka_errors("publishing embeddings"):
-            future = self._producer.send(topic, key=image_id.encode(), value=message.encode())
-        future.add_errback(self._failures.append)
+        """Queue one embedding. Raises InvalidMessageError."""
+        self._send(
+            topic,
+            EmbeddingMessage.create(image_id=image_id, version=version, embedding=embedding, metadata=dict(metadata)),
+        )
 
     def flush(self) -> None:
         """Return when everything queued is durable. Raises LogUnavailableError when something is not."""
@@ -43,6 +47,11 @@ class EmbeddingPublisher:
             self._producer.flush(timeout=60)
         if self._failures:
             raise LogUnavailableError(f"{len(self._failures)} embeddings were not published: {self._failures[0]}")
+
+    def _send(self, topic: str, message: EmbeddingMessage) -> None:
+        with kafka_errors("publishing embeddings"):
+            future = self._producer.send(topic, key=message.image_id.encode(), value=message.encode())
+        future.add_errback(self._failures.append)
 
     def close(self) -> None:
         """Close the connection."""

@@ -32,6 +32,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
     """Reads `topics` as one of `group`, partitions assigned by range so that equal numbers stay together.
 
     `instance_id` makes the membership static: a restart within the session time-out gets its partitions back at once.
+    `on_assigned` is called by `poll` before it returns records of new partitions, `on_revoked` inside the client's own
+    callback: it must not ask the brokers anything.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._group = group
         self._stop = stop
         self._generation = 0
+        self._newly_assigned: list[TopicPartition] = []
         self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         with kafka_errors(f"joining group {group}"):
@@ -65,6 +68,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Called by the client inside poll."""
         self._generation += 1
+        self._newly_assigned = []
         if revoked:
             self.on_revoked(revoked)
 
@@ -74,8 +78,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         _log.info(
             "partitions assigned", group=self._group, partitions=sorted(f"{t.topic}/{t.partition}" for t in assigned)
         )
-        if assigned:
-            self.on_assigned(assigned)
+        self._newly_assigned += assigned
 
     @property
     def assigned(self) -> bool:
@@ -86,6 +89,10 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         """The next records of all partitions. Raises LogUnavailableError, FencedError."""
         with kafka_errors(f"polling as {self._group}"):
             polled = self.consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
+        if self._newly_assigned:
+            # Here, not in the client's callback: what is done for a new partition may itself ask the brokers.
+            newly, self._newly_assigned = self._newly_assigned, []
+            self.on_assigned(newly)
         return [record for records in polled.values() for record in records]
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:

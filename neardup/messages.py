@@ -5,7 +5,8 @@ Two are public: the embedding (input) and the head change (output). The rest is 
 
 import base64
 import binascii
-from typing import Annotated, Literal, Self
+import unicodedata
+from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from pydantic import (
     StringConstraints,
     TypeAdapter,
     ValidationError,
+    ValidationInfo,
+    field_validator,
 )
 
 from neardup.errors import InvalidMessageError
@@ -45,7 +48,7 @@ def validate_image_id(value: str) -> str:
         raise ValueError("is empty")
     if len(value.encode("utf-8", "surrogatepass")) > IMAGE_ID_BYTES:
         raise ValueError(f"is longer than {IMAGE_ID_BYTES} bytes of UTF-8")
-    if any(ord(character) < 32 or 0xD800 <= ord(character) <= 0xDFFF for character in value):
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in value):
         raise ValueError("contains a control character or a lone surrogate")
     return value
 
@@ -84,6 +87,12 @@ MetadataValue = Annotated[str, StringConstraints(max_length=1024)]
 Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32)]
 
 
+def _invalid(error: ValidationError) -> InvalidMessageError:
+    first = error.errors(include_url=False)[0]
+    reason = first["msg"].removeprefix("Value error, ")
+    return InvalidMessageError(reason, field=".".join(map(str, first["loc"])) or None)
+
+
 class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
@@ -95,9 +104,15 @@ class _Message(BaseModel):
         try:
             return cls.model_validate_json(raw)
         except ValidationError as exc:
-            first = exc.errors(include_url=False)[0]
-            reason = first["msg"].removeprefix("Value error, ")
-            raise InvalidMessageError(reason, field=".".join(map(str, first["loc"])) or None) from exc
+            raise _invalid(exc) from exc
+
+    @classmethod
+    def create(cls, **values: Any) -> Self:
+        """The message of these values. Raises InvalidMessageError naming the field that is wrong."""
+        try:
+            return cls(**values)
+        except ValidationError as exc:
+            raise _invalid(exc) from exc
 
     def encode(self) -> bytes:
         """This message as bytes of JSON."""
@@ -162,7 +177,7 @@ class ProposalRecord(_Message):
     image_id: Id
     version: Version
     run: int
-    probes: int
+    probes: int = Field(ge=0)
     query: BucketArray
     score: HalfArray
     metadata: Metadata
@@ -174,6 +189,14 @@ class ProposalRecord(_Message):
     model_version: int
     source: tuple[str, int, int]
     at_ms: int
+
+    @field_validator("query")
+    @classmethod
+    def _whole_tables(cls, query: np.ndarray, info: ValidationInfo) -> np.ndarray:
+        columns = 1 + info.data.get("probes", 0)
+        if query.size % columns:
+            raise ValueError(f"has {query.size} buckets, not a multiple of {columns} (probes + 1)")
+        return query
 
     @classmethod
     def of(cls, proposal: Proposal) -> Self:
@@ -260,7 +283,7 @@ def decode_decision(raw: bytes) -> Decision:
     try:
         return _DECISION.validate_json(raw)
     except ValidationError as exc:
-        raise InvalidMessageError(f"not a decision of this version: {exc.errors(include_url=False)[0]['msg']}") from exc
+        raise InvalidMessageError(f"not a decision of this version: {_invalid(exc)}") from exc
 
 
 def half(vector: Vector) -> Vector:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_core import ErrorDetails
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from neardup.errors import ConfigError
 
@@ -179,10 +180,14 @@ def load_settings() -> Settings:
     """The settings of this process. Raises ConfigError naming each variable that is wrong and why."""
     try:
         return Settings()
+    except SettingsError as exc:
+        raise ConfigError(f"NEARDUP_…: {exc}: one variable for a group of settings must be a JSON object") from exc
     except ValidationError as exc:
-        lines = [
-            f"NEARDUP_{'__'.join(str(part).upper() for part in error['loc'])}: {error['msg']}"
-            f" (given: {error['input']!r})"
-            for error in exc.errors()
-        ]
-        raise ConfigError("; ".join(lines)) from exc
+        raise ConfigError("; ".join(map(_line, exc.errors()))) from exc
+
+
+def _line(error: ErrorDetails) -> str:
+    variable = f"NEARDUP_{'__'.join(str(part).upper() for part in error['loc'])}"
+    # The value of a variable nobody knows may be a secret under a misspelt name.
+    given = "" if error["type"] == "extra_forbidden" else f" (given: {error['input']!r})"
+    return f"{variable}: {error['msg']}{given}"

@@ -5,7 +5,7 @@ no measurable loss), the code as uint16. The terms are derived from the code and
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ __all__ = [
     "document_of_position",
     "image_of_document",
     "position_of_document",
-    "score_of_document",
+    "scores_of_documents",
 ]
 
 
@@ -41,14 +41,14 @@ def image_of_document(image_id: str, source: Mapping[str, Any]) -> IndexedImage:
         version=source["version"],
         seq=source["seq"],
         code=_decode_code(source["code"]),
-        score=score_of_document(source),
+        score=_decode_scores([source["score"]])[0],
         metadata=source["metadata"],
     )
 
 
-def score_of_document(source: Mapping[str, Any]) -> Vector:
-    """The score embedding of a `_source`, float32, shape (dimension,)."""
-    return np.frombuffer(base64.b64decode(source["score"]), dtype="<f2").astype(np.float32)
+def scores_of_documents(sources: Sequence[Mapping[str, Any]]) -> list[Vector]:
+    """The score embeddings of several `_source`, each float32 of shape (dimension,); all of the same dimension."""
+    return _decode_scores([source["score"] for source in sources])
 
 
 def document_of_position(position: Position) -> dict[str, int]:
@@ -63,6 +63,13 @@ def document_of_position(position: Position) -> dict[str, int]:
 def position_of_document(source: Mapping[str, int]) -> Position:
     """The position that `document_of_position` wrote."""
     return Position(seq=source["seq"], ledger_offset=source["ledger_offset"], proposal_offset=source["proposal_offset"])
+
+
+def _decode_scores(texts: Sequence[str]) -> list[Vector]:
+    if not texts:
+        return []
+    joined = b"".join(map(base64.b64decode, texts))
+    return list(np.frombuffer(joined, dtype="<f2").astype(np.float32).reshape(len(texts), -1))
 
 
 def _decode_code(text: str) -> Code:

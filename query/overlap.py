@@ -4,13 +4,13 @@ Every shared term adds exactly 1.0 (constant_score), so OpenSearch's own "score"
 document length gets in. One document more than the limit is asked for: it tells whether anything was left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from elasticsearch_dsl import Q, Search
 
-from neardup.types import Candidate, CandidateList, ImageId, Probe
-from opensearch_templates.documents import score_of_document
+from neardup.types import Candidate, CandidateList, ImageId, LshTerm, Probe
+from opensearch_templates.documents import scores_of_documents
 
 __all__ = ["LARGEST_LIMIT", "candidate_list", "count_body", "overlap_body"]
 
@@ -24,9 +24,10 @@ def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[
         raise ValueError(f"limit: {limit} is not between 1 and {LARGEST_LIMIT}")
     if minimum_overlap < 1:
         raise ValueError(f"minimum_overlap: {minimum_overlap} is not at least 1")
+    terms = dict.fromkeys(probe.terms)
     search = (
         Search()
-        .query(_overlap_query(probe))
+        .query(_overlap_query(probe.exclude) if terms else Q("match_none"))
         .sort({"_score": "desc"}, {"seq": "asc"})
         .source(["score"])
         .extra(size=limit + 1, track_total_hits=False)
@@ -35,6 +36,8 @@ def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[
         # min_score rather than minimum_should_match, which is five times slower when terms are frequent.
         search = search.extra(min_score=minimum_overlap)
     body: dict[str, Any] = search.to_dict()
+    if terms:
+        body["query"]["bool"]["should"] = _shared(terms)
     return body
 
 
@@ -48,11 +51,12 @@ def candidate_list(response: Mapping[str, Any], *, limit: int, searched_document
     """The answer to an `overlap_body` with the same limit."""
     found: Sequence[Mapping[str, Any]] = response["hits"]["hits"]
     overlaps = [int(document["_score"]) for document in found]
+    scores = scores_of_documents([document["_source"] for document in found[:limit]])
     cut = len(found) > limit
     return CandidateList(
         candidates=tuple(
-            Candidate(image_id=ImageId(document["_id"]), overlap=overlap, score=score_of_document(document["_source"]))
-            for document, overlap in zip(found[:limit], overlaps, strict=False)
+            Candidate(image_id=ImageId(document["_id"]), overlap=overlap, score=score)
+            for document, overlap, score in zip(found[:limit], overlaps[:limit], scores, strict=True)
         ),
         cutoff_overlap=overlaps[limit - 1] if cut else 0,
         ties_at_cutoff=cut and overlaps[limit] == overlaps[limit - 1],
@@ -61,11 +65,10 @@ def candidate_list(response: Mapping[str, Any], *, limit: int, searched_document
     )
 
 
-def _overlap_query(probe: Probe) -> Any:
-    terms = dict.fromkeys(probe.terms)
-    if not terms:
-        return Q("match_none")
-    shared = [Q("constant_score", filter=Q("term", terms=term)) for term in terms]
-    if not probe.exclude:
-        return Q("bool", should=shared)
-    return Q("bool", should=shared, must_not=[Q("ids", values=list(probe.exclude))])
+def _overlap_query(exclude: Sequence[ImageId]) -> Any:
+    return Q("bool", must_not=[Q("ids", values=list(exclude))]) if exclude else Q("bool")
+
+
+def _shared(terms: Iterable[LshTerm]) -> list[dict[str, Any]]:
+    """One clause a term. Written out: as query objects, hundreds of them cost more than the search itself."""
+    return [{"constant_score": {"filter": {"term": {"terms": term}}}} for term in terms]

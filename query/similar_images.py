@@ -35,7 +35,8 @@ class Lookup:
     """What is known about one image.
 
     `placement`: where the corpus has this very id. `match`: the best candidate at or above `match_threshold`.
-    `cluster`: that of the placement, else that of the match; None when nothing like it was seen.
+    `cluster`: that of the placement, else that of the match; None when nothing like it was seen, or for a moment while
+    the graph is behind the index.
     `candidates`: best score first. `cutoff_overlap`, `ties_at_cutoff`, `searched_documents`: see CandidateList.
     """
 
@@ -52,7 +53,7 @@ class Lookup:
     @property
     def seen(self) -> bool:
         """Whether this image, or a slight variation of it, was seen before."""
-        return self.cluster is not None
+        return self.placement is not None or self.match is not None
 
 
 class SimilarImages:

@@ -74,4 +74,5 @@ def load(folder: Path) -> CalibrationRecord:
 
 
 def save(record: CalibrationRecord, folder: Path) -> None:
+    """Write the record beside the model in `folder`."""
     (folder / CALIBRATION_FILE).write_text(record.model_dump_json(indent=2) + "\n")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import grpc
 import numpy as np
@@ -108,7 +108,7 @@ class TensorFlowServingScorer:
         """Give the connection back."""
         self._channel.close()
 
-    def __enter__(self) -> "TensorFlowServingScorer":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -1,13 +1,13 @@
 """How well embedding, terms, candidates and scores work together, on pictures that trained none of them.
 
-Blocks hold the original and one copy for each fixed edit, in the order of `neardup.demo.edits.EDITS`.
+Blocks hold the original and one copy for each fixed edit.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 
-from neardup.demo.edits import EDITS
 from neardup.lsh import LshModel
 from scorer.calibration import choose_threshold
 from scorer.network import Network
@@ -39,19 +39,21 @@ def bounds(network: Network, copies: EmbeddedCopies, lsh: LshModel) -> tuple[flo
     return round(threshold, 4), round(max(head_bound, 0.01), 4)
 
 
-def report(network: Network, copies: EmbeddedCopies, lsh: LshModel, *, threshold: float) -> dict[str, Any]:
-    """Precision of all candidate pairs; for each edit, the share of copies whose original is among the candidates
-    (`candidate`) and is matched (`match`)."""
+def report(
+    network: Network, copies: EmbeddedCopies, lsh: LshModel, *, threshold: float, edits: Sequence[str]
+) -> dict[str, Any]:
+    """Precision of all candidate pairs; for each of `edits` (names, in the order of the copies), the share of copies
+    whose original is among the candidates (`candidate`) and is matched (`match`)."""
     pairs = _all_pairs(copies, lsh)
     scores = network.score(pairs.batch(copies.score_rows))
     matched = scores >= threshold
     width = copies.lsh.shape[1]
     to_original = pairs.truth & (pairs.candidate % width == 0)
     pictures = copies.lsh.shape[0]
-    edits = {}
-    for number, edit in enumerate(EDITS, start=1):
+    by_edit = {}
+    for number, edit in enumerate(edits, start=1):
         mine = to_original & (pairs.probe % width == number)
-        edits[edit.name] = {
+        by_edit[edit] = {
             "candidate": round(float(mine.sum()) / pictures, 4),
             "match": round(float((mine & matched).sum()) / pictures, 4),
         }
@@ -62,8 +64,8 @@ def report(network: Network, copies: EmbeddedCopies, lsh: LshModel, *, threshold
         "precision": round(float((matched & pairs.truth).sum() / max(1, matched.sum())), 5),
         "wrong pairs": int((matched & ~pairs.truth).sum()),
         "recall of candidates": round(float((matched & pairs.truth).sum() / pairs.truth.sum()), 4),
-        "recall of originals": round(float(np.mean([edit["match"] for edit in edits.values()])), 4),
-        "edits": edits,
+        "recall of originals": round(float(np.mean([edit["match"] for edit in by_edit.values()])), 4),
+        "edits": by_edit,
     }
 
 

@@ -54,11 +54,11 @@ class Network:
         """Probabilities, shape (n,)."""
         return _sigmoid(self.logits(batch))
 
-    def gradient(self, batch: PairBatch, truth: Vector, weight: Vector) -> tuple[float, "Network"]:
-        """Weighted mean cross-entropy of a batch and its gradient; `truth` and `weight` of shape (n,)."""
+    def gradient(self, batch: PairBatch, truth: Vector) -> tuple[float, "Network"]:
+        """Mean cross-entropy of a batch and its gradient; `truth` of shape (n,), 1 for near-duplicates."""
         logits, inner, hidden, squared, views = self._forward(batch)
-        loss = float((weight * (np.logaddexp(0, logits) - truth * logits)).sum() / weight.sum())
-        slope = (weight * (_sigmoid(logits) - truth) / weight.sum()).astype(np.float32)
+        loss = float((np.logaddexp(0, logits) - truth * logits).mean())
+        slope = ((_sigmoid(logits) - truth) / len(truth)).astype(np.float32)
         into_hidden = -slope[:, None] * self.units**2 * _sigmoid(inner)
         return loss, Network(
             metric=2 * self.metric * (squared.T @ into_hidden),
@@ -117,10 +117,8 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         ("Sigmoid", ["logit"], "probability"),
         ("Squeeze", ["probability", "columns"], OUTPUT),
     )
-    nodes = [
-        helper.make_node(kind, inputs, [output], **({"axis": 1} if kind == "Concat" else {}))
-        for kind, inputs, output in steps
-    ]
+    nodes = [helper.make_node(kind, inputs, [output]) for kind, inputs, output in steps]
+    next(node for node in nodes if node.op_type == "Concat").attribute.append(helper.make_attribute("axis", 1))
     dimension = len(network.metric)
     inputs = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import onnxruntime
@@ -11,6 +12,12 @@ from neardup.types import Vector
 from scorer.layout import MODEL_FILE
 
 __all__ = ["OnnxModel"]
+
+_LANES: Final = 16
+"""Batches are filled up to a multiple of this: in a vector's tail the same pair could get another last bit."""
+
+_BLOCK: Final = 512
+"""Rows computed at a time: what lies between the layers stays small, and in the processor's cache."""
 
 Shapes = dict[str, tuple[int, ...]]
 
@@ -32,6 +39,8 @@ class OnnxModel:
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        # Arenas keep the memory of the largest batch for ever.
+        options.enable_cpu_mem_arena = False
         try:
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         # onnxruntime's errors share no base class but this.
@@ -54,8 +63,18 @@ class OnnxModel:
                 raise ValueError(f"input {name} contains NaN or infinity")
         if len(rows) != 1:
             raise ValueError(f"the inputs have different numbers of rows: {sorted(rows)}")
+        (count,) = rows
+        parts = [
+            self._part({name: array[start : start + _BLOCK] for name, array in arrays.items()})
+            for start in range(0, max(count, 1), _BLOCK)
+        ]
+        return {name: np.concatenate([part[name] for part in parts])[:count] for name in self.output_shapes}
+
+    def _part(self, arrays: Mapping[str, Vector]) -> dict[str, Vector]:
+        padding = -len(next(iter(arrays.values()))) % _LANES
+        feeds = {name: np.pad(array, ((0, padding), (0, 0))) if padding else array for name, array in arrays.items()}
         names = list(self.output_shapes)
-        return dict(zip(names, self._session.run(names, dict(arrays)), strict=True))
+        return dict(zip(names, self._session.run(names, feeds), strict=True))
 
 
 def _shapes(arguments: list[onnxruntime.NodeArg]) -> Shapes:

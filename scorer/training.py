@@ -4,7 +4,7 @@ Embeddings come as blocks of shape (images, 1 + copies, dimension): the original
 two rows of one image are near-duplicates, every two rows of different images are not.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,9 +75,9 @@ def candidate_pairs(
 
 
 def fit_network(
-    copies: EmbeddedCopies, pairs: Pairs, *, seed: int, epochs: int, others_weight: float = 1.0
-) -> Iterator[tuple[float, Network]]:
-    """Yields the mean loss and the network after every epoch. The learning rate falls to 0 along a cosine."""
+    copies: EmbeddedCopies, pairs: Pairs, *, seed: int, epochs: int, advance: Callable[[float], object]
+) -> Network:
+    """Calls `advance` with the mean loss after every epoch. The learning rate falls to 0 along a cosine."""
     rng = np.random.default_rng(seed)
     score_rows = copies.score_rows
     network = Network.initial(score_rows.shape[1], seed)
@@ -85,19 +85,20 @@ def fit_network(
     squares = [np.zeros_like(array) for array in network.arrays()]
     size, step = 1024, 0
     steps = epochs * -(-len(pairs.probe) // size)
-    weight = np.where(pairs.truth, 1.0, others_weight).astype(np.float32)
     for _ in range(epochs):
         losses = []
         order = rng.permutation(len(pairs.probe))
         for start in range(0, len(order), size):
             chosen = order[start : start + size]
             truth = pairs.truth[chosen].astype(np.float32)
-            loss, gradient = network.gradient(pairs.batch(score_rows, chosen), truth, weight[chosen])
+            loss, gradient = network.gradient(pairs.batch(score_rows, chosen), truth)
             losses.append(loss)
             step += 1
             rate = 0.01 * 0.5 * (1 + np.cos(np.pi * step / steps))
-            for array, slope, mean, square in zip(network.arrays(), gradient.arrays(), means, squares, strict=True):
-                mean += 0.1 * (slope - mean)
-                square += 0.001 * (slope * slope - square)
-                array -= rate * (mean / (1 - 0.9**step)) / (np.sqrt(square / (1 - 0.999**step)) + 1e-8)
-        yield float(np.mean(losses)), network
+            for number, (array, slope) in enumerate(zip(network.arrays(), gradient.arrays(), strict=True)):
+                means[number] += 0.1 * (slope - means[number])
+                squares[number] += 0.001 * (slope * slope - squares[number])
+                size_of_step = np.sqrt(squares[number] / (1 - 0.999**step)) + 1e-8
+                array[...] -= rate * (means[number] / (1 - 0.9**step)) / size_of_step
+        advance(float(np.mean(losses)))
+    return network

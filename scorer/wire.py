@@ -7,6 +7,7 @@ descriptor pool, so they never collide with the official packages in the same pr
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.resources import files
+from math import prod
 from typing import Any, Final
 
 import numpy as np
@@ -37,6 +38,7 @@ SIGNATURE: Final = "serving_default"
 
 _FLOAT: Final = 1
 _MEBIBYTE: Final = 1024 * 1024
+_MOST_REPEATED: Final = 64 * _MEBIBYTE
 
 CHANNEL_OPTIONS: Final = (
     ("grpc.max_send_message_length", 256 * _MEBIBYTE),
@@ -98,7 +100,7 @@ HEALTH: Final = _method("grpc.health.v1", "Health", "Check", "HealthCheck")
 
 
 def tensor_of(array: npt.NDArray[np.float32], tensor: Any) -> None:
-    """Write a float32 array into a TensorProto. Only `tensor_content`: filling `float_val` is a hundred times slower."""
+    """Write a float32 array into a TensorProto, as `tensor_content`: filling `float_val` is a hundred times slower."""
     tensor.dtype = _FLOAT
     for length in array.shape:
         tensor.tensor_shape.dim.add(size=length)
@@ -121,8 +123,8 @@ def array_of(tensor: Any) -> npt.NDArray[np.float32]:
         values = np.frombuffer(tensor.tensor_content, dtype="<f4")
     else:
         values = np.array(tensor.float_val, dtype=np.float32)
-    count = int(np.prod(shape, dtype=np.int64))
-    if len(values) == 1 < count:
+    count = prod(shape)
+    if len(values) == 1 < count <= _MOST_REPEATED:
         # One value stands for all: the official clients shorten constant tensors so.
         values = np.repeat(values, count)
     if len(values) != count:

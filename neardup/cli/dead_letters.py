@@ -6,7 +6,6 @@ from itertools import islice
 import click
 
 from neardup.cli.output import json_option, print_json, print_table
-from neardup.settings import load_settings
 
 __all__ = ["dead_letters"]
 
@@ -21,11 +20,11 @@ def dead_letters() -> None:
 @json_option
 def list_(limit: int, as_json: bool) -> None:
     """List dead letters: where each came from and what is wrong with it."""
-    from neardup.cli.wiring import Wiring
+    from neardup.cli.wiring import opened
     from neardup.dead_letters import read_dead_letters
 
-    wiring = Wiring(load_settings())
-    letters = list(islice(read_dead_letters(wiring.kafka, wiring.topics), limit))
+    with opened() as wiring:
+        letters = list(islice(read_dead_letters(wiring.kafka, wiring.topics), limit))
     if as_json:
         print_json(
             [

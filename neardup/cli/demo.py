@@ -11,9 +11,7 @@ __all__ = ["demo"]
 
 
 @click.command()
-@click.option(
-    "--images", type=click.Path(path_type=Path, file_okay=False), help="Your photos instead of the sample."
-)
+@click.option("--images", type=click.Path(path_type=Path, file_okay=False), help="Your photos instead of the sample.")
 @click.option("--edits", type=click.IntRange(0, 100), default=8, show_default=True, help="Edited copies of each photo.")
 @click.option("--sheet", type=click.Path(path_type=Path, dir_okay=False), help="Where to write the contact sheet.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the order of publishing.")

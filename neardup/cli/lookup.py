@@ -1,6 +1,7 @@
 """`neardup query`, `head`, `members`, `clusters export`: what people and systems ask."""
 
 import csv
+import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neardup.cli.output import json_option, print_json, print_table
-from neardup.settings import load_settings
+from neardup.cli.wiring import opened
+from neardup.errors import InvalidImageError
 from neardup.types import ClusterInfo, ImageId, Page
 
 if TYPE_CHECKING:
@@ -29,13 +31,17 @@ def query(image_or_id: str, limit: int, as_json: bool) -> None:
 
     IMAGE_OR_ID is an image file, which need not be in the corpus, or the id of an image that is.
     """
-    similar = _similar_images()
     file = Path(image_or_id)
-    if file.is_file():
-        found = similar.lookup_file(file.read_bytes(), image_id=_id(similar, image_or_id))
-    else:
-        found = similar.lookup_id(ImageId(image_or_id))
-    page = similar.members(found.cluster.cluster_id, limit=limit) if found.cluster else None
+    with opened() as wiring:
+        similar = wiring.similar_images
+        if file.is_file():
+            try:
+                found = similar.lookup_file(file.read_bytes(), image_id=_id(similar, image_or_id))
+            except InvalidImageError as exc:
+                raise InvalidImageError(f"{file}: {exc}") from exc
+        else:
+            found = similar.lookup_id(ImageId(image_or_id))
+        page = similar.members(found.cluster.cluster_id, limit=limit) if found.cluster else None
     if as_json:
         print_json(_lookup_json(found, page, limit))
     else:
@@ -47,8 +53,9 @@ def query(image_or_id: str, limit: int, as_json: bool) -> None:
 @json_option
 def head(image_id: str, as_json: bool) -> None:
     """The head of the cluster that holds IMAGE_ID (an id, or the path of a file that was added)."""
-    similar = _similar_images()
-    placement = similar.placement(_id(similar, image_id))
+    with opened() as wiring:
+        similar = wiring.similar_images
+        placement = similar.placement(_id(similar, image_id))
     if placement is None:
         if as_json:
             print_json({"image_id": image_id, "head": None})
@@ -76,9 +83,10 @@ def head(image_id: str, as_json: bool) -> None:
 @json_option
 def members(head_id: str, limit: int, after: int, as_json: bool) -> None:
     """The members of the cluster of HEAD (any member's id will do), in the order they joined."""
-    similar = _similar_images()
-    cluster = similar.cluster(_id(similar, head_id))
-    page = similar.members(cluster.cluster_id, after=after, limit=limit)
+    with opened() as wiring:
+        similar = wiring.similar_images
+        cluster = similar.cluster(_id(similar, head_id))
+        page = similar.members(cluster.cluster_id, after=after, limit=limit)
     if as_json:
         print_json(_cluster_json(cluster) | _page_json(page))
         return
@@ -98,27 +106,15 @@ def clusters() -> None:
 @json_option
 def export(output: Path | None, as_json: bool) -> None:
     """Every image with its head, as CSV (image_id,head), or as JSON lines."""
-    from neardup.cli.wiring import Wiring
-
-    wiring = Wiring(load_settings())
-    rows = wiring.store.placements_all()
-    with output.open("w", newline="", encoding="utf-8") if output else click.open_file("-", "w") as stream:
+    with opened() as wiring, click.open_file(str(output) if output else "-", "w", encoding="utf-8") as stream:
+        rows = wiring.store.placements_all()
         if as_json:
-            import json
-
             for row in rows:
                 stream.write(json.dumps({"image_id": row.image_id, "head": row.head}, ensure_ascii=False) + "\n")
         else:
             writer = csv.writer(stream, lineterminator="\n")
             writer.writerow(("image_id", "head"))
             writer.writerows((row.image_id, row.head) for row in rows)
-    wiring.close()
-
-
-def _similar_images() -> "SimilarImages":
-    from neardup.cli.wiring import Wiring
-
-    return Wiring(load_settings()).similar_images
 
 
 def _id(similar: "SimilarImages", text: str) -> ImageId:

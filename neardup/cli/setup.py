@@ -3,7 +3,6 @@
 import click
 
 from neardup.cli.output import json_option, print_json
-from neardup.settings import load_settings
 
 __all__ = ["setup"]
 
@@ -16,11 +15,10 @@ def setup(dry_run: bool, as_json: bool) -> None:
 
     Idempotent: what exists and is right stays. Works on the local engines, or on those whose addresses are set.
     """
-    from neardup.cli.wiring import Wiring
+    from neardup.cli.wiring import opened
 
-    wiring = Wiring(load_settings())
-    changes = wiring.setup(dry_run=dry_run)
-    wiring.close()
+    with opened() as wiring:
+        changes = wiring.setup(dry_run=dry_run)
     if as_json:
         print_json({"dry_run": dry_run, "changes": changes})
         return

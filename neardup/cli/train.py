@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -13,6 +14,7 @@ import numpy as np
 import onnx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from neardup.demo.edits import EDITS
 from neardup.embedder import training
 from neardup.embedder.carve import images_in
 from neardup.embedder.training import Picture, Side
@@ -33,12 +35,13 @@ _FOLDERS = click.argument(
     "folders", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False)
 )
 _CACHE = click.option("--cache", type=click.Path(path_type=Path), required=True, help="Folder for computed features.")
-_JOBS = click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default=True)
+_JOBS = click.option("--jobs", type=click.IntRange(1), default=os.cpu_count() or 1, show_default="number of cores")
 _EXCLUDE = click.option(
     "--exclude",
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Pictures that must not be learned from; default: the demo's photos.",
 )
+_AT_MOST = click.option("--at-most", type=click.IntRange(1), default=400, show_default=True, help="Pictures a folder.")
 
 
 @click.group()
@@ -68,10 +71,13 @@ def images(destination: Path, archives: Sequence[Path]) -> None:
 @_CACHE
 @_JOBS
 @_EXCLUDE
+@_AT_MOST
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The file to write, whitening.npz.")
-def embedder(folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, output: Path) -> None:
+def embedder(
+    *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, output: Path
+) -> None:
     """Learn the whitening from the pictures in FOLDERS and their edited copies."""
-    chosen = _pictures(folders, cache, jobs, exclude, ("whitening",))
+    chosen = _pictures(folders=folders, cache=cache, jobs=jobs, exclude=exclude, at_most=at_most, sides=("whitening",))
     originals, copies = _features(chosen["whitening"], cache, jobs)
     whitening = training.fit_whitening(originals, copies)
     whitening.save(output)
@@ -83,16 +89,19 @@ def embedder(folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | No
 @_CACHE
 @_JOBS
 @_EXCLUDE
+@_AT_MOST
 @click.option("--whitening", type=click.Path(path_type=Path), help="whitening.npz; default: the shipped one.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of versions; default: the shipped one.")
 @click.option("--version", type=click.IntRange(1), required=True, help="Number of the new model version.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 def scorer(
+    *,
     folders: Sequence[Path],
     cache: Path,
     jobs: int,
     exclude: Path | None,
+    at_most: int,
     whitening: Path | None,
     output: Path | None,
     version: int,
@@ -101,7 +110,14 @@ def scorer(
 ) -> None:
     """Learn the scorer from pictures the whitening has not seen, set the threshold on others, judge on yet others."""
     weights = Whitening.load(whitening) if whitening else shipped_whitening()
-    chosen = _pictures(folders, cache, jobs, exclude, ("scorer", "calibration", "evaluation"))
+    chosen = _pictures(
+        folders=folders,
+        cache=cache,
+        jobs=jobs,
+        exclude=exclude,
+        at_most=at_most,
+        sides=("scorer", "calibration", "evaluation"),
+    )
     embedded = {side: _embed(weights, *_features(pictures, cache, jobs)) for side, pictures in chosen.items()}
     lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest)
     network = _fit(embedded["scorer"], lsh, seed, epochs)
@@ -115,20 +131,18 @@ def scorer(
         "pictures and their fixed edits (scorer.evaluation.bounds)"
     )
     save(
-        CalibrationRecord(
-            model_version=version, match_threshold=threshold, head_bound=head_bound, obtained=obtained
-        ),
+        CalibrationRecord(model_version=version, match_threshold=threshold, head_bound=head_bound, obtained=obtained),
         folder,
     )
-    figures = report(network, embedded["evaluation"], lsh, threshold=threshold)
+    figures = report(network, embedded["evaluation"], lsh, threshold=threshold, edits=[edit.name for edit in EDITS])
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     click.echo(json.dumps(figures, indent=1))
 
 
 def _pictures(
-    folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, sides: Sequence[Side]
+    *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, sides: Sequence[Side]
 ) -> dict[Side, list[Picture]]:
-    """The distinct pictures of each side."""
+    """The distinct pictures of each side, at most so many a folder."""
     kept_out = training.find_pictures([exclude or Path(str(files("neardup.demo"))) / "photos"])
     found = training.find_pictures(folders)
     if not found:
@@ -141,9 +155,11 @@ def _pictures(
         np.stack([raw[picture.sha256] for picture in usable]), kept_out=np.stack(list(excluded.values()))
     )
     chosen: dict[Side, list[Picture]] = {side: [] for side in sides}
-    for row in rows:
-        if usable[row].side in chosen:
-            chosen[usable[row].side].append(usable[row])
+    taken: Counter[Path] = Counter()
+    for picture in (usable[row] for row in rows):
+        taken[picture.folder] += 1
+        if picture.side in chosen and taken[picture.folder] <= at_most:
+            chosen[picture.side].append(picture)
     return chosen
 
 
@@ -165,9 +181,7 @@ def _fit(copies: EmbeddedCopies, lsh: LshModel, seed: int, epochs: int) -> Netwo
     probes = np.random.default_rng(seed).permutation(rows)[:_SCORER_PROBES]
     pairs = candidate_pairs(copies, lsh, probes=probes, corpus=rows, limit=_SCORER_CANDIDATES)
     with _progress("training the scorer", epochs) as advance:
-        for _loss, network in fit_network(copies, pairs, seed=seed, epochs=epochs):
-            advance()
-    return network
+        return fit_network(copies, pairs, seed=seed, epochs=epochs, advance=lambda _loss: advance())
 
 
 @contextmanager

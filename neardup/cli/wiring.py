@@ -1,12 +1,14 @@
 """Where concrete adapters meet: settings in, ports out. Everything is made when it is first asked for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from neardup.cli.plugins import load_embedder, load_plugin
 from neardup.engines.endpoints import local_endpoints
 from neardup.lsh import LshModel
-from neardup.settings import Settings
+from neardup.settings import Settings, load_settings
 from neardup.topics import Topics
 
 if TYPE_CHECKING:
@@ -20,7 +22,17 @@ if TYPE_CHECKING:
     from query.heads import Heads
     from query.similar_images import SimilarImages
 
-__all__ = ["Wiring", "resolve"]
+__all__ = ["Wiring", "opened", "resolve"]
+
+
+@contextmanager
+def opened() -> Iterator["Wiring"]:
+    """The ports for one command, closed when it ends."""
+    wiring = Wiring(load_settings())
+    try:
+        yield wiring
+    finally:
+        wiring.close()
 
 
 def resolve(settings: Settings) -> Settings:
@@ -194,11 +206,14 @@ class Wiring:
     def drop(self) -> None:
         """Remove everything of this namespace from every engine."""
         from graph.schema import drop_namespace as drop_graph
+        from graph.schema import setup_schema
         from neardup.topic_setup import drop_topics
         from opensearch_templates.setup import drop_namespace as drop_indices
 
         drop_topics(self.kafka, self.topics, self.settings.kafka)
         drop_indices(self.opensearch, self.settings.namespace)
+        # Without its schema the graph cannot even say that the namespace is empty.
+        setup_schema(self.gremlin, self.graph_names)
         drop_graph(self.gremlin, self.graph_names)
         self.cache.clear()
 

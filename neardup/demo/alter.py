@@ -42,22 +42,27 @@ def crop(image: Image.Image, amount: float, rng: Random) -> Image.Image:
 
 
 def resize(image: Image.Image, factor: float) -> Image.Image:
+    """Both sides by `factor`."""
     return image.resize((max(16, round(image.width * factor)), max(16, round(image.height * factor))))
 
 
 def stretch(image: Image.Image, factor: float) -> Image.Image:
+    """The width alone by `factor`."""
     return image.resize((max(16, round(image.width * factor)), image.height))
 
 
 def flip(image: Image.Image) -> Image.Image:
+    """The mirror image."""
     return ImageOps.mirror(image)
 
 
 def rotate(image: Image.Image, degrees: float, *, fill: Colour = (255, 255, 255)) -> Image.Image:
+    """Turned counter-clockwise in the same frame; the corners get `fill`."""
     return image.rotate(degrees, Image.Resampling.BICUBIC, fillcolor=fill)
 
 
 def border(image: Image.Image, amount: float, colour: Colour) -> Image.Image:
+    """A frame of `amount` of the long side all around."""
     return ImageOps.expand(image, max(1, round(amount * max(image.size))), colour)
 
 
@@ -71,26 +76,32 @@ def letterbox(image: Image.Image, amount: float, colour: Colour = (0, 0, 0)) -> 
 
 
 def grey(image: Image.Image) -> Image.Image:
+    """Without colour."""
     return ImageOps.grayscale(image).convert("RGB")
 
 
 def brightness(image: Image.Image, factor: float) -> Image.Image:
+    """1 changes nothing."""
     return ImageEnhance.Brightness(image).enhance(factor)
 
 
 def contrast(image: Image.Image, factor: float) -> Image.Image:
+    """1 changes nothing."""
     return ImageEnhance.Contrast(image).enhance(factor)
 
 
 def saturation(image: Image.Image, factor: float) -> Image.Image:
+    """1 changes nothing, 0 is grey."""
     return ImageEnhance.Color(image).enhance(factor)
 
 
 def gamma(image: Image.Image, exponent: float) -> Image.Image:
+    """Below 1 lighter, above 1 darker."""
     return image.point([round(255 * (value / 255) ** exponent) for value in range(256)] * 3)
 
 
 def tint(image: Image.Image, colour: Colour, amount: float) -> Image.Image:
+    """As through coloured glass; `amount` 0 to 1."""
     return Image.blend(image, ImageChops.multiply(image, Image.new("RGB", image.size, colour)), amount)
 
 
@@ -100,10 +111,12 @@ def smooth(image: Image.Image, amount: float) -> Image.Image:
 
 
 def sharpen(image: Image.Image, percent: int) -> Image.Image:
+    """Unsharp mask."""
     return image.filter(ImageFilter.UnsharpMask(radius=2, percent=percent, threshold=2))
 
 
 def pixelate(image: Image.Image, factor: float) -> Image.Image:
+    """Made small by `factor` and large again, in blocks."""
     return resize(image, factor).resize(image.size, Image.Resampling.NEAREST)
 
 

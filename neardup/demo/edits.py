@@ -109,7 +109,8 @@ _MILD: Final = ("crop", "flip", "brightness", "contrast", "saturation", "resize"
 def varied_edit(rng: Random) -> Edit:
     """An edit with random parameters: three times out of ten two alterations, one after the other."""
     name = rng.choice(tuple(_VARIED))
-    first, second = _VARIED[name], _same
+    first = _VARIED[name]
+    second: Alteration = _same
     if rng.random() < 0.3:
         other = rng.choice(_MILD)
         name, second = f"{name} + {other}", _VARIED[other]

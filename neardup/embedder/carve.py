@@ -38,19 +38,22 @@ def images_in(path: Path) -> Iterator[tuple[str, bytes]]:
 
 def _deb(data: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
     try:
-        archive = tarfile.open(fileobj=BytesIO(_ar_member(data, "data.tar")))
-    except (KeyError, tarfile.TarError) as exc:
+        with tarfile.open(fileobj=BytesIO(_ar_member(data, "data.tar"))) as archive:
+            yield from _tar(archive)
+    except (KeyError, ValueError, tarfile.TarError) as exc:
         raise ConfigError(f"{path}: no data.tar in gzip, bzip2 or xz") from exc
-    with archive:
-        for member in archive:
-            name = member.name.removeprefix("./")
-            stream = archive.extractfile(member) if member.isfile() else None
-            if stream is None:
-                continue
-            if name.lower().endswith(SUFFIXES):
-                yield name, stream.read()
-            elif name.endswith(".rcc"):
-                yield from _rcc(stream.read(), name)
+
+
+def _tar(archive: tarfile.TarFile) -> Iterator[tuple[str, bytes]]:
+    for member in archive:
+        name = member.name.removeprefix("./")
+        stream = archive.extractfile(member) if member.isfile() else None
+        if stream is None:
+            continue
+        if name.lower().endswith(SUFFIXES):
+            yield name, stream.read()
+        elif name.endswith(".rcc"):
+            yield from _rcc(stream.read(), name)
 
 
 def _ar_member(data: bytes, prefix: str) -> bytes:

@@ -10,6 +10,7 @@ from neardup.types import Embeddings
 
 __all__ = ["DefaultEmbedder"]
 
+
 class DefaultEmbedder:
     """EfficientNet-Lite0 and hand-made features, whitened. About 30 ms of one core an image. Thread-safe.
 

@@ -27,7 +27,7 @@ __all__ = ["Picture", "Side", "copies_of", "distinct", "find_pictures", "fit_whi
 Side = Literal["whitening", "scorer", "calibration", "evaluation"]
 Advance = Callable[[], object]
 
-VARIED_COPIES: Final = 14
+VARIED_COPIES: Final = 12
 _SHARES: Final[tuple[tuple[int, Side], ...]] = ((45, "whitening"), (75, "scorer"), (87, "calibration"))
 _SUFFIXES: Final = frozenset({".jpg", ".jpeg", *(f".{name.lower()}" for name in FORMATS)})
 _LEAST_SIDE: Final = 96
@@ -36,8 +36,9 @@ _LONG_SIDE: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A file, named by the sha256 of its bytes."""
+    """A file, named by the sha256 of its bytes, and the given folder it was found in."""
 
+    folder: Path
     path: Path
     sha256: str
 
@@ -57,7 +58,7 @@ def find_pictures(folders: Iterable[Path]) -> list[Picture]:
         for path in folder.rglob("*"):
             if path.suffix.lower() in _SUFFIXES and path.is_file():
                 sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-                found.setdefault(sha256, Picture(path, sha256))
+                found.setdefault(sha256, Picture(folder, path, sha256))
     return [found[sha256] for sha256 in sorted(found)]
 
 

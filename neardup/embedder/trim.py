@@ -1,7 +1,8 @@
 """Cutting off letterboxes, frames and the bars of screenshots, so that a picture and its framed copy look alike.
 
-A row or column is plain when most of its pixels have one colour. Plain rows at an edge are cut only up to a straight
-edge, where most of the next row differs at once: a sky or a white backdrop has no such edge and stays.
+A row or column is plain when most of its pixels have one colour (a line of text is still plain). Rows are cut only up
+to a straight edge, where nearly all of one row and little of the next has that colour: a sky or a white backdrop that
+ends in a skyline has no such edge and stays.
 """
 
 from typing import Final
@@ -13,7 +14,8 @@ from PIL import Image
 __all__ = ["content_box", "trim"]
 
 _TOLERANCE: Final = 16
-_PLAIN: Final = 0.72
+_PLAIN: Final = 0.55
+_PURE: Final = 0.93
 _JUMP: Final = 0.6
 _LEAST_SIDE: Final = 0.3
 _WORKING_SIDE: Final = 192
@@ -52,15 +54,17 @@ def _inside(rows: Pixels) -> tuple[int, int]:
 
 
 def _frame_end(rows: Pixels) -> int:
-    """How many rows at the start belong to a frame: 0 unless the plain rows end at a straight edge."""
+    """How many rows at the start belong to a frame: up to the last straight edge among the plain rows there."""
     colour = np.median(rows, axis=1).astype(np.int16)
-    plain = _agreement(rows, colour) >= _PLAIN
-    end = len(rows) if plain.all() else int(np.argmin(plain))
-    # Resampling may blur the edge over one row, so the jump is looked for one row further in as well.
-    inner = rows[end : end + 2]
-    if not 0 < end < len(rows) or _agreement(inner, colour[end - 1][None]).min() > 1 - _JUMP:
+    plain = _agreement(rows, colour)
+    end = len(rows) if (plain >= _PLAIN).all() else int(np.argmin(plain >= _PLAIN))
+    # Resampling may blur an edge over one row, so what comes after it is looked for two rows in.
+    before = np.arange(min(end, len(rows) - 2))
+    edges = (plain[before] >= _PURE) & (_agreement(rows[before + 2], colour[before]) <= 1 - _JUMP)
+    if not edges.any():
         return 0
-    return end
+    last = int(before[edges][-1])
+    return last + (1 if _agreement(rows[last + 1][None], colour[last][None])[0] < _PURE else 2)
 
 
 def _agreement(rows: Pixels, colour: Pixels) -> npt.NDArray[np.float64]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Final
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -60,11 +61,11 @@ class Whitening:
 
     @property
     def lsh_dimension(self) -> int:
-        return self.whole.matrix.shape[1]
+        return int(self.whole.matrix.shape[1])
 
     @property
     def score_dimension(self) -> int:
-        return self.lsh_dimension + self.hand.matrix.shape[1]
+        return self.lsh_dimension + int(self.hand.matrix.shape[1])
 
     def embed(self, raw: Vector) -> tuple[Vector, Vector]:
         """Raw features (n, RAW_WIDTH) -> embeddings for terms and for the scorer, (n, dimension) each."""
@@ -83,9 +84,9 @@ class Whitening:
     def load(cls, path: Path) -> "Whitening":
         """Raises ConfigError when the file is missing or made for other features."""
         try:
-            with np.load(path, allow_pickle=False) as stored:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
                 arrays = {name: stored[name] for name in stored.files}
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, KeyError, BadZipFile) as exc:
             raise ConfigError(f"whitening: cannot read {path}: {exc}") from exc
         if arrays["format"] != _FORMAT or len(arrays["whole_mean"]) != RAW_WIDTH:
             raise ConfigError(f"whitening: {path} was made for other features; train it again")

@@ -125,7 +125,7 @@ class Downloader:
         have = part.stat().st_size if part.exists() else 0
         if have >= artifact.size:
             return
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        headers = dict(self._http.headers) | ({"Range": f"bytes={have}-"} if have else {})
         response = self._http.request(
             "GET", f"{self._base_url}/{artifact.path}", headers=headers, preload_content=False, retries=False
         )
@@ -137,7 +137,7 @@ class Downloader:
                 self._refuse(artifact, response.status)
                 return
             with part.open("ab" if have else "wb") as file:
-                for chunk in response.stream(_CHUNK):
+                while chunk := response.read1(_CHUNK):
                     have += file.write(chunk)
                     arrived(len(chunk))
                     if self._cancelled.is_set() or have > artifact.size:
@@ -186,7 +186,8 @@ def _pool(url: str) -> urllib3.PoolManager:
     if address.scheme not in {"http", "https"} or not address.hostname:
         raise ConfigError("NEARDUP_LOCAL__MAVEN_URL: must be http(s)://host/…")
     timeout = urllib3.Timeout(connect=10, read=30)
-    headers = urllib3.make_headers(basic_auth=f"{address.username}:{address.password}") if address.username else {}
+    login = f"{address.username}:{address.password}" if address.username else None
+    headers = urllib3.make_headers(basic_auth=login, accept_encoding="identity")
     proxy = None if proxy_bypass(address.hostname) else getproxies().get(address.scheme)
     if proxy is None:
         return urllib3.PoolManager(maxsize=_PARALLEL, timeout=timeout, headers=headers)

@@ -46,4 +46,4 @@ class Engine:
     purposes: tuple[str, ...] = ()
     prepare: Callable[[Site], Launch]
     probe: Callable[[Site], str]
-    patience_seconds: float = 20.0
+    patience_seconds: float = 60.0

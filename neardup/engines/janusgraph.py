@@ -3,6 +3,7 @@
 from typing import Final
 
 from neardup.engines.artifacts import load_lock
+from neardup.engines.classes import archive_flags
 from neardup.engines.engine import Engine, Site
 from neardup.engines.java import JVM_FLAGS, java_for
 from neardup.engines.processes import Launch
@@ -81,6 +82,7 @@ def _prepare(site: Site) -> Launch:
         argv=(
             str(java),
             *JVM_FLAGS,
+            *archive_flags(site, java, classpath),
             "-Xms128m",
             "-Xmx1g",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",

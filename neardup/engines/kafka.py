@@ -1,6 +1,7 @@
 """Kafka: one KRaft node, broker and controller in one process."""
 
 import base64
+import logging
 import os
 import subprocess
 import time
@@ -8,6 +9,7 @@ import uuid
 from typing import TYPE_CHECKING, Final
 
 from neardup.engines.artifacts import load_lock
+from neardup.engines.classes import archive_flags
 from neardup.engines.engine import Engine, Site
 from neardup.engines.java import JVM_FLAGS, java_for
 from neardup.engines.loopback import is_listening
@@ -56,6 +58,10 @@ controller.quorum.fetch.timeout.ms=1000
 """
 
 
+# Python prints warnings of a library that nobody configured; these say only that this machine is slow.
+logging.getLogger("kafka").addHandler(logging.NullHandler())
+
+
 def _prepare(site: Site) -> Launch:
     java = java_for(None, java_home=site.settings.local.java_home, copies=site.cache)
     classpath = ":".join(str(artifact.cached(site.cache)) for artifact in load_lock("kafka"))
@@ -74,6 +80,7 @@ def _prepare(site: Site) -> Launch:
         argv=(
             str(java),
             *JVM_FLAGS,
+            *archive_flags(site, java, classpath),
             "-Xms128m",
             "-Xmx512m",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from neardup.engines.artifacts import Artifact, load_lock
+from neardup.engines.classes import archive_flags, record_folder
 from neardup.engines.engine import Engine, Site
 from neardup.engines.java import JVM_FLAGS, Account, java_for, may_enter, unprivileged
 from neardup.engines.processes import Launch
@@ -49,12 +50,14 @@ def _prepare(site: Site) -> Launch:
         folder.mkdir(exist_ok=True)
     (config / "opensearch.yml").write_text(_configuration(site))
     (config / "log4j2.properties").write_text(_LOGGING)
-    for folder in (config, scratch, site.data):
+    for folder in (config, scratch, site.data, record_folder(site)):
         _give(folder, account)
+    classpath = f"{distribution}/lib/*:{distribution}/agent/opensearch-agent-bootstrap-{_VERSION}.jar"
     return Launch(
         argv=(
             str(java),
             *JVM_FLAGS,
+            *archive_flags(site, java, classpath),
             "-Xms256m",
             "-Xmx1g",
             "--add-opens=java.base/java.nio=ALL-UNNAMED",
@@ -73,7 +76,7 @@ def _prepare(site: Site) -> Launch:
             "-Dopensearch.distribution.type=tar",
             "-Dopensearch.bundled_jdk=false",
             "-cp",
-            f"{distribution}/lib/*:{distribution}/agent/opensearch-agent-bootstrap-{_VERSION}.jar",
+            classpath,
             "org.opensearch.bootstrap.OpenSearch",
         ),
         cwd=scratch,

@@ -19,6 +19,9 @@ from neardup.errors import ConfigError
 __all__ = ["Launch", "find", "resident_bytes", "spawn", "terminate"]
 
 _DETACH = Path(__file__).with_name("detach.py")
+_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH", "OMP_NUM_THREADS")
+"""What an engine gets of our environment; a JAVA_TOOL_OPTIONS or CLASSPATH of the user would change it."""
+
 _CLOCK_SLACK_SECONDS = 2.0
 """The kernel derives a process's start time from the wall clock, which may be set while it runs."""
 
@@ -38,7 +41,7 @@ def spawn(launch: Launch, *, log: Path, port: int) -> ProcessRecord:
 
     Raises ConfigError when the program cannot be started.
     """
-    inherited = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LC_ALL", "TZ") if key in os.environ}
+    inherited = {key: os.environ[key] for key in _INHERITED if key in os.environ}
     order = {
         "argv": list(launch.argv),
         "cwd": str(launch.cwd),
@@ -54,11 +57,7 @@ def spawn(launch: Launch, *, log: Path, port: int) -> ProcessRecord:
         reason = (answer.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise ConfigError(f"{launch.argv[0]} cannot be started: {reason}")
     pid = int(answer.stdout)
-    try:
-        created = psutil.Process(pid).create_time()
-    except psutil.NoSuchProcess:
-        created = 0.0
-    return ProcessRecord(pid=pid, created=created, command=tuple(launch.argv), port=port)
+    return ProcessRecord(pid=pid, created=_created(pid), command=tuple(launch.argv), port=port)
 
 
 def find(record: ProcessRecord) -> psutil.Process | None:
@@ -101,6 +100,18 @@ def resident_bytes(process: psutil.Process) -> int:
             with suppress(psutil.Error):
                 total += member.memory_info().rss
     return total
+
+
+def _created(pid: int) -> float:
+    """The start time of a new process, 0 if it has ended already. Waits for its command line: it is empty for a moment
+    after exec, and `find` compares it."""
+    try:
+        process = psutil.Process(pid)
+        while not process.cmdline():
+            time.sleep(0.001)
+        return process.create_time()
+    except psutil.Error:
+        return 0.0
 
 
 def _still_running(processes: Sequence[psutil.Process], *, seconds: float) -> list[psutil.Process]:

@@ -1,10 +1,9 @@
 """The embedded PredictionService: this project's own gRPC server, in a process of its own."""
 
+import os
 import sys
-from pathlib import Path
 from typing import Any, Final
 
-import neardup
 from neardup.engines.engine import Engine, Site
 from neardup.engines.processes import Launch
 from neardup.errors import ConfigError, ScorerUnavailableError
@@ -32,7 +31,7 @@ def _prepare(site: Site) -> Launch:
             *folder,
         ),
         cwd=site.folder,
-        env={"PYTHONPATH": str(Path(neardup.__file__).parent.parent), "PYTHONUNBUFFERED": "1"},
+        env={"PYTHONPATH": os.pathsep.join(path for path in sys.path if path), "PYTHONUNBUFFERED": "1"},
     )
 
 

@@ -13,6 +13,7 @@ from typing import Final, Literal
 import psutil
 
 from neardup.engines.artifacts import load_lock
+from neardup.engines.classes import keep
 from neardup.engines.download import download
 from neardup.engines.endpoints import Endpoints, local_endpoints
 from neardup.engines.engine import Engine, Site
@@ -96,6 +97,8 @@ def down(settings: Settings, names: Sequence[str], *, reporter: Reporter | None 
         with ThreadPoolExecutor(len(engines), thread_name_prefix="engine") as pool:
             for _ in pool.map(lambda engine: _take_down(engine, register, reporter), engines):
                 pass
+        for engine in engines:
+            keep(home / engine.name, settings.local.cache.absolute())
 
 
 def status(settings: Settings, names: Sequence[str] = ()) -> list[EngineStatus]:

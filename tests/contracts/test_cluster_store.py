@@ -173,11 +173,12 @@ def test_pages_of_a_large_cluster(store: ClusterStore) -> None:
     decisions = [make_decision(seq, f"image {seq}", "image 1") for seq in range(1, 1302)]
     for start in range(0, len(decisions), 400):
         apply(store, *decisions[start : start + 400])
-    members, after, pages = [], 0, 0
-    while after is not None:
-        page = store.members(ClusterId("image 1"), after=after, limit=100)
+    page = store.members(ClusterId("image 1"), limit=100)
+    members, pages = [member.image_id for member in page.members], 1
+    while page.after is not None:
+        page = store.members(ClusterId("image 1"), after=page.after, limit=100)
         members += [member.image_id for member in page.members]
-        after, pages = page.after, pages + 1
+        pages += 1
     assert members == [decision.image_id for decision in decisions]
     assert pages == 14
     assert len(list(store.placements_all())) == 1301

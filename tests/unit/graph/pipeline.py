@@ -1,0 +1,154 @@
+"""Everything between joined images and clusters, in memory and in the hand of a test: who runs when is an argument."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from graph.assigner import Assigner, AssignerRules
+from graph.assigner_process import restore
+from graph.projector import Projector
+from indexer.index_projection import IndexProjection
+from indexer.propose import ProposalRules, Proposer
+from neardup.clusters import ClusterState
+from neardup.errors import UnavailableError
+from neardup.lsh import LshModel
+from neardup.ports import CandidateSearch, ClusterStore, PairScorer
+from neardup.testing import (
+    CosineScorer,
+    FakeClock,
+    InMemoryClusterStore,
+    InMemoryIndex,
+    InMemoryLedger,
+    InMemoryProposalLog,
+)
+from neardup.types import Decision, Image, ImageId, Position, Proposal, Source, Vector
+
+DIMENSION = 8
+LSH = LshModel(dimension=DIMENSION, embedding_version="circle", tables=24, bits_per_table=4)
+MINIMUM_OVERLAP = 12
+STEPS = 24
+
+_AXES = np.linalg.qr(np.random.default_rng(7).normal(size=(DIMENSION, 2)))[0].T.astype(np.float32)
+
+
+def on_circle(step: int) -> Vector:
+    """A unit vector. 2 steps (30 degrees) apart is a near-duplicate for CosineScorer, 3 steps is not; a search finds
+    2 steps always, 3 sometimes, 4 never."""
+    angle = 2 * np.pi * step / STEPS
+    vector: Vector = (np.cos(angle) * _AXES[0] + np.sin(angle) * _AXES[1]).astype(np.float32)
+    return vector
+
+
+def make_image(name: str, step: int, *, version: int = 1, run: int = 0) -> Image:
+    vector = on_circle(step)
+    return Image(image_id=ImageId(name), version=version, run=run, lsh=vector, score=vector)
+
+
+
+
+class Pipeline:
+    """The real proposer, assigner, restore, projectors and projections over the ports in memory."""
+
+    def __init__(
+        self,
+        *,
+        window: int = 1000,
+        enough_members: int = 3,
+        scorer: PairScorer | None = None,
+        search: CandidateSearch | None = None,
+        store: ClusterStore | None = None,
+        index: InMemoryIndex | None = None,
+        proposals: InMemoryProposalLog | None = None,
+    ) -> None:
+        self.proposals = proposals or InMemoryProposalLog()
+        self.ledger = InMemoryLedger()
+        self.index = index or InMemoryIndex()
+        self.store: ClusterStore = store or InMemoryClusterStore()
+        self.search: CandidateSearch = search or self.index
+        self.scorer: PairScorer = scorer or CosineScorer()
+        self.window = window
+        self.rules = AssignerRules(
+            lsh_version=LSH.version, minimum_overlap=MINIMUM_OVERLAP, enough_members=enough_members, window=window
+        )
+        self.proposer = Proposer(
+            lsh=LSH,
+            search=self.index,
+            scorer=CosineScorer(),
+            clock=FakeClock(),
+            rules=ProposalRules(candidate_limit=1000, minimum_overlap=MINIMUM_OVERLAP, probes=1),
+        )
+        self._to_graph = Projector("graph", ledger=self.ledger, projection=self.store, batch=1)
+        self._to_index = Projector(
+            "index", ledger=self.ledger, projection=IndexProjection(self.index, self.proposals), batch=1
+        )
+        self.restart()
+
+    @property
+    def decisions(self) -> list[Decision]:
+        return [decision for _, decision in self.ledger.read(after=Position(), limit=10**6)]
+
+    @property
+    def waiting(self) -> int:
+        return self.proposals.end() - self.next_offset
+
+    def restart(self) -> None:
+        """A new assigner, from the logs; it starts when the graph has applied the whole ledger."""
+        self.project_graph(10**6)
+        last, recent = restore(self.ledger, self.proposals, window=self.window)
+        self.writer = self.ledger.writer()
+        self.assigner = Assigner(
+            store=self.store, search=self.search, scorer=self.scorer, rules=self.rules, last=last, recent=recent
+        )
+        self.next_offset = last.proposal_offset + 1
+
+    def propose(self, *images: Image) -> list[Proposal]:
+        start = self.proposals.end()
+        sources = [Source(topic="test.images", partition=0, offset=start + number) for number in range(len(images))]
+        made = self.proposer.propose(list(zip(sources, images, strict=True)))
+        self.proposals.append(made)
+        return made
+
+    def decide(self, limit: int) -> None:
+        """Decide the next proposals as one batch; what an engine refuses is asked again, its projector having moved."""
+        batch = self.proposals.read(offset=self.next_offset, limit=limit)
+        while batch:
+            try:
+                outcome = self.assigner.decide(batch)
+            except UnavailableError:
+                self.project_graph(1)
+                self.project_index(1)
+                continue
+            self.writer.append(outcome.decisions, requeue=outcome.requeue)
+            self.next_offset = outcome.next_offset
+            batch = [entry for entry in batch if entry[0] >= outcome.next_offset]
+
+    def project_graph(self, limit: int) -> None:
+        _steps(self._to_graph, limit)
+
+    def project_index(self, limit: int) -> None:
+        _steps(self._to_index, limit)
+
+    def project(self) -> None:
+        self.project_graph(10**6)
+        self.project_index(10**6)
+
+    def arrive(self, *images: Image) -> list[Decision]:
+        """Images that come together, after everything before them has been applied; the decisions about them."""
+        self.project()
+        before = len(self.decisions)
+        self.propose(*images)
+        self.decide(1000)
+        return self.decisions[before:]
+
+
+def clusters_of(decisions: Sequence[Decision]) -> set[frozenset[str]]:
+    """The partition that a ledger comes to."""
+    state = ClusterState(decisions)
+    return {
+        frozenset(member.image_id for member in state.members(info.cluster_id).members) for info in state.clusters()
+    }
+
+
+def _steps(projector: Projector, limit: int) -> None:
+    while limit > 0 and projector.step():
+        limit -= 1

@@ -1,0 +1,84 @@
+import base64
+
+import numpy as np
+import pytest
+
+from neardup.types import ImageId, LshTerm, Probe
+from query.overlap import LARGEST_LIMIT, candidate_list, count_body, overlap_body
+
+
+def probe(*terms: str, exclude: tuple[str, ...] = ()) -> Probe:
+    return Probe(terms=tuple(map(LshTerm, terms)), exclude=tuple(map(ImageId, exclude)))
+
+
+def test_the_query_of_a_probe() -> None:
+    assert overlap_body(probe("0.1a", "1.f", "0.1a", exclude=("a/b",)), limit=200, minimum_overlap=2) == {
+        "query": {
+            "bool": {
+                "should": [
+                    {"constant_score": {"filter": {"term": {"terms": "0.1a"}}}},
+                    {"constant_score": {"filter": {"term": {"terms": "1.f"}}}},
+                ],
+                "must_not": [{"ids": {"values": ["a/b"]}}],
+            }
+        },
+        "sort": [{"_score": "desc"}, {"seq": "asc"}],
+        "_source": ["score"],
+        "size": 201,
+        "track_total_hits": False,
+        "min_score": 2,
+    }
+
+
+def test_parts_that_are_not_needed_are_left_out() -> None:
+    body = overlap_body(probe("0.1"), limit=1)
+    assert body["query"] == {"bool": {"should": [{"constant_score": {"filter": {"term": {"terms": "0.1"}}}}]}}
+    assert "min_score" not in body
+
+
+def test_no_terms_match_nothing() -> None:
+    assert overlap_body(probe(exclude=("a",)), limit=1)["query"] == {"match_none": {}}
+
+
+def test_the_query_that_counts() -> None:
+    assert count_body() == {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}
+
+
+@pytest.mark.parametrize(
+    ("limit", "minimum_overlap", "message"),
+    [(0, 1, "limit: 0"), (LARGEST_LIMIT + 1, 1, "limit: 10001"), (1, 0, "minimum_overlap: 0")],
+)
+def test_bounds(limit: int, minimum_overlap: int, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        overlap_body(probe("0.1"), limit=limit, minimum_overlap=minimum_overlap)
+
+
+@pytest.mark.parametrize(
+    ("overlaps", "limit", "cutoff_overlap", "ties_at_cutoff"),
+    [
+        ([5, 4, 4], 2, 4, True),
+        ([5, 4, 3], 2, 4, False),
+        ([5, 4], 2, 0, False),
+        ([5], 2, 0, False),
+        ([], 2, 0, False),
+    ],
+)
+def test_how_an_answer_is_cut(overlaps: list[int], limit: int, cutoff_overlap: int, ties_at_cutoff: bool) -> None:
+    score = base64.b64encode(np.array([0.5, -2], dtype="<f2").tobytes()).decode()
+    response = {
+        "took": 7,
+        "hits": {
+            "hits": [
+                {"_id": f"image {at}", "_score": float(overlap), "_source": {"score": score}}
+                for at, overlap in enumerate(overlaps)
+            ]
+        },
+    }
+    answer = candidate_list(response, limit=limit, searched_documents=9)
+    assert [(candidate.image_id, candidate.overlap) for candidate in answer.candidates] == [
+        (f"image {at}", overlap) for at, overlap in enumerate(overlaps[:limit])
+    ]
+    for candidate in answer.candidates:
+        np.testing.assert_array_equal(candidate.score, np.array([0.5, -2], dtype=np.float32))
+    assert (answer.cutoff_overlap, answer.ties_at_cutoff) == (cutoff_overlap, ties_at_cutoff)
+    assert (answer.searched_documents, answer.took_ms) == (9, 7.0)

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
+
+from neardup.settings import OpenSearchSettings, Settings
+from neardup.types import ImageId, IndexedImage, Position
+from opensearch_templates.documents import (
+    document_of_image,
+    document_of_position,
+    image_of_document,
+    position_of_document,
+)
+from opensearch_templates.names import IndexNames, projections_index
+from opensearch_templates.setup import load_template, template_body
+from query.overlap import LARGEST_LIMIT
+
+
+def test_names() -> None:
+    names = IndexNames("shop", "0123456789ab")
+    assert (names.index, names.read, names.write) == (
+        "shop-0123456789ab-000001",
+        "shop-0123456789ab-read",
+        "shop-0123456789ab-write",
+    )
+    assert names.pattern == "shop-0123456789ab-0*"
+    assert projections_index("shop") == "shop-projections"
+
+
+def test_the_template_of_an_lsh_version() -> None:
+    settings = Settings(namespace="shop", opensearch=OpenSearchSettings(shards=3, replicas=1))
+    body = template_body(settings, "0123456789ab")
+    index = body["template"]["settings"]["index"]
+    assert body["index_patterns"] == ["shop-0123456789ab-0*"]
+    assert (index["number_of_shards"], index["number_of_replicas"]) == (3, 1)
+    assert body["template"]["mappings"]["_meta"] == {"mapping_version": 1, "lsh_version": "0123456789ab"}
+    assert index["max_result_window"] > LARGEST_LIMIT, "one more than the limit is asked for"
+
+
+def test_the_shipped_template_is_not_changed_by_use() -> None:
+    before = load_template("images")
+    template_body(Settings(namespace="shop"), "0123456789ab")
+    assert load_template("images") == before
+
+
+def test_every_field_of_a_document_is_in_the_mapping() -> None:
+    image = IndexedImage(
+        image_id=ImageId("a"), version=1, seq=1, code=np.zeros(2, np.uint16), score=np.zeros(2, np.float32)
+    )
+    assert load_template("images")["template"]["mappings"]["properties"].keys() == document_of_image(image).keys()
+    assert load_template("projections")["mappings"]["properties"].keys() == document_of_position(Position()).keys()
+
+
+def test_a_document_golden() -> None:
+    image = IndexedImage(
+        image_id=ImageId("a"),
+        version=2,
+        seq=3,
+        code=np.array([10, 4095], np.uint16),
+        score=np.array([1, -2], np.float32),
+        metadata={"source": "x"},
+    )
+    assert document_of_image(image) == {
+        "terms": ["0.a", "1.fff"],
+        "seq": 3,
+        "version": 2,
+        "score": "ADwAwA==",
+        "code": "CgD/Dw==",
+        "metadata": {"source": "x"},
+    }
+
+
+@given(
+    code=npst.arrays(np.uint16, st.integers(1, 8)),
+    score=npst.arrays(np.float16, st.integers(1, 8), elements=st.floats(-1000, 1000, width=16)),
+    metadata=st.dictionaries(st.text(), st.text()),
+    version=st.integers(0, 2**60),
+)
+def test_images_survive(code: np.ndarray, score: np.ndarray, metadata: dict[str, str], version: int) -> None:
+    image = IndexedImage(
+        image_id=ImageId("a"),
+        version=version,
+        seq=version + 1,
+        code=code,
+        score=score.astype(np.float32),
+        metadata=metadata,
+    )
+    document = document_of_image(image)
+    del document["terms"]
+    back = image_of_document("a", document)
+    assert (back.image_id, back.version, back.seq, back.metadata) == ("a", version, version + 1, metadata)
+    np.testing.assert_array_equal(back.code, image.code)
+    np.testing.assert_array_equal(back.score, image.score)
+
+
+@pytest.mark.parametrize("position", [Position(), Position(seq=1, ledger_offset=2**40, proposal_offset=3)])
+def test_positions_survive(position: Position) -> None:
+    assert position_of_document(document_of_position(position)) == position
