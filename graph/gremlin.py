@@ -92,19 +92,32 @@ class Gremlin:
         self.close()
 
     def _request(self, text: str, bindings: Mapping[str, Any]) -> list[Any]:
+        """Sends a request, again if it met a connection that the server had closed while it was idle: after a restart
+        of the server all are. Writes are safe to send twice, for they name the seq they follow."""
+        for _ in range(_CONNECTIONS):
+            try:
+                return self._send(text, bindings)
+            except _StaleConnectionError:
+                continue
+        return self._send(text, bindings)
+
+    def _send(self, text: str, bindings: Mapping[str, Any]) -> list[Any]:
         client = self._idle.get()
+        reused = client is not None
         try:
             if client is None:
                 client = self._open()
-            options = {"evaluationTimeout": int(1000 * self._settings.timeout_seconds)}
-            rows: list[Any] = client.submit(text, dict(bindings), request_options=options).all().result()
+            # Only this side gives up: a server that interrupts an evaluation of BerkeleyJE loses its environment.
+            rows: list[Any] = client.submit(text, dict(bindings)).all().result()
         except GremlinServerError:
             raise
         except Exception as exc:
             # Whatever else the driver raises (aiohttp, asyncio, RuntimeError), the connection is of no more use.
             broken, client = client, None
             _discard(broken)
-            raise ClusterStoreUnavailableError(f"JanusGraph at {self._url}: {type(exc).__name__}: {exc}") from exc
+            stale = reused and isinstance(exc, RuntimeError) and "closed" in str(exc)
+            error = _StaleConnectionError if stale else ClusterStoreUnavailableError
+            raise error(f"JanusGraph at {self._url}: {type(exc).__name__}: {exc}") from exc
         finally:
             self._idle.put(client)
         return rows
@@ -120,12 +133,15 @@ class Gremlin:
         )
 
 
+class _StaleConnectionError(ClusterStoreUnavailableError):
+    """The server closed this connection before the request."""
+
+
 class _Transport(AiohttpTransport):  # type: ignore[misc]
     """The driver's transport with a limit also on opening and closing: a server that hangs must not hold us."""
 
     def __init__(self, timeout_seconds: float) -> None:
-        # A request that the server gives up at its own limit is to be heard of: hence a second more.
-        super().__init__(read_timeout=timeout_seconds + 1, write_timeout=timeout_seconds)
+        super().__init__(read_timeout=timeout_seconds, write_timeout=timeout_seconds)
         self._open_seconds = timeout_seconds
 
     def connect(self, url: str, headers: Mapping[str, str] | None = None) -> None:

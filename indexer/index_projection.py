@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from neardup.clusters import require_consecutive
-from neardup.errors import ClusterConflictError, LogUnavailableError
+from neardup.errors import ClusterConflictError, IncompatibleIndexError, LogUnavailableError
 from neardup.ports import ImageIndex, ProposalLog
 from neardup.types import Decision, ImageId, IndexedImage, Position, Proposal
 
@@ -14,22 +14,32 @@ class IndexProjection:
     """Port Projection over an ImageIndex. The ledger stays slim: terms and embedding are read from the proposals, which
     are in the order of the decisions, so one cursor follows both."""
 
-    def __init__(self, index: ImageIndex, proposals: ProposalLog) -> None:
+    def __init__(self, index: ImageIndex, proposals: ProposalLog, *, lsh_version: str) -> None:
         self._index = index
         self._proposals = proposals
+        self._lsh_version = lsh_version
 
     def position(self) -> Position:
         """The last applied position."""
         return self._index.position()
 
     def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
-        """Write the images of these decisions and make them searchable."""
+        """Write the images of these decisions and make them searchable.
+
+        Raises IncompatibleIndexError for terms of another lsh_version, LogUnavailableError when proposals are gone.
+        """
         require_consecutive(decisions, upto)
         if not decisions:
             return
         applied = self._index.position().seq
         if decisions[0].seq != applied + 1:
             raise ClusterConflictError(f"the index stands at seq {applied}, not before {decisions[0].seq}")
+        for decision in decisions:
+            if decision.lsh_version != self._lsh_version:
+                raise IncompatibleIndexError(
+                    f"decision {decision.seq} has terms of lsh_version {decision.lsh_version}, this index is for "
+                    f"{self._lsh_version}: use the LSH settings and embedder of the ledger, or another namespace"
+                )
         proposals = self._proposals_of(decisions)
         latest: dict[ImageId, IndexedImage | None] = {}
         for decision in decisions:

@@ -8,7 +8,7 @@ from neardup.errors import LogUnavailableError
 from neardup.kafka import Kafka, kafka_errors
 from neardup.messages import EmbeddingMessage
 from neardup.topics import Topics
-from neardup.types import Embeddings, ImageId, Vector
+from neardup.types import Embeddings, ImageId
 
 __all__ = ["EmbeddingPublisher"]
 
@@ -31,15 +31,6 @@ class EmbeddingPublisher:
         score = EmbeddingMessage.create(image_id=image_id, version=version, embedding=embeddings.score)
         self._send(self._topics.lsh_embeddings, lsh)
         self._send(self._topics.score_embeddings, score)
-
-    def publish_side(
-        self, topic: str, image_id: ImageId, embedding: Vector, version: int, metadata: Mapping[str, str]
-    ) -> None:
-        """Queue one embedding. Raises InvalidMessageError."""
-        self._send(
-            topic,
-            EmbeddingMessage.create(image_id=image_id, version=version, embedding=embedding, metadata=dict(metadata)),
-        )
 
     def flush(self) -> None:
         """Return when everything queued is durable. Raises LogUnavailableError when something is not."""

@@ -7,7 +7,7 @@ import structlog
 from kafka import KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
-from neardup.errors import InvalidMessageError
+from neardup.errors import ConfigError, InvalidMessageError
 from neardup.kafka import Kafka, kafka_errors
 from neardup.logs import PartitionReader
 from neardup.topics import Topics
@@ -41,10 +41,10 @@ class DeadLetters:
         self._producer: KafkaProducer | None = None
 
     def send(self, record: ConsumerRecord, error: InvalidMessageError) -> None:
-        """Put a record aside. Raises InvalidMessageError itself after too many in a row, LogUnavailableError."""
+        """Put a record aside. Raises ConfigError after too many in a row, LogUnavailableError."""
         self._row += 1
         if self._row > self._limit:
-            raise InvalidMessageError(
+            raise ConfigError(
                 f"{self._row} messages in a row of {record.topic} are not valid, the last one: {error}; "
                 "is something else being written to this topic?"
             )

@@ -1,6 +1,7 @@
 """A member of a Kafka consumer group that keeps its membership while it waits for an engine."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
@@ -11,13 +12,14 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
-from neardup.errors import UnavailableError
+from neardup.errors import ConfigError, UnavailableError
 from neardup.kafka import Kafka, kafka_errors
 
 __all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
 
 _log = structlog.get_logger("group")
 _T = TypeVar("_T")
+_TOPICS_WITHIN_SECONDS = 15.0
 
 
 class PartitionsLostError(Exception):
@@ -63,7 +65,17 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         with kafka_errors(f"joining group {group}"):
+            self._await_topics(topics)
             self.consumer.subscribe(list(topics), listener=self)
+
+    def _await_topics(self, topics: Sequence[str]) -> None:
+        """A member that joins before it has seen the topics would assign nothing, and stay so for a long time."""
+        deadline = time.monotonic() + _TOPICS_WITHIN_SECONDS
+        for topic in topics:
+            while not self.consumer.partitions_for_topic(topic):
+                if time.monotonic() > deadline:
+                    raise ConfigError(f"topic {topic} does not exist; create the topics with: neardup setup")
+                time.sleep(0.1)
 
     def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Called by the client inside poll."""

@@ -8,6 +8,7 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import (
     FencedInstanceIdError,
     InvalidProducerEpochError,
+    InvalidSessionTimeoutError,
     KafkaError,
     ProducerFencedError,
     TransactionalIdAuthorizationFailedError,
@@ -30,6 +31,11 @@ def kafka_errors(doing: str) -> Iterator[None]:
         raise FencedError(f"{doing}: another process took over ({exc})") from exc
     except TransactionalIdAuthorizationFailedError as exc:
         raise ConfigError(f"{doing}: Kafka refuses the transactional id ({exc})") from exc
+    except InvalidSessionTimeoutError as exc:
+        raise ConfigError(
+            f"{doing}: the brokers refuse so short a session time-out; lower group.min.session.timeout.ms there, "
+            "or set NEARDUP_ASSIGN__SESSION_TIMEOUT_MS=6000 here"
+        ) from exc
     except KafkaError as exc:
         raise LogUnavailableError(f"{doing}: {type(exc).__name__}: {exc}") from exc
 
@@ -81,6 +87,7 @@ class Kafka:
                     "allow_auto_create_topics": False,
                     "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
                     "fetch_max_wait_ms": 100,
+                    "metadata_max_age_ms": 15_000,
                     "retry_backoff_ms": 20,
                 }
                 | config

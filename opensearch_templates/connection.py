@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from opensearchpy import OpenSearch, OpenSearchException
+from opensearchpy import NotFoundError, OpenSearch, OpenSearchException
 
-from neardup.errors import SearchUnavailableError
+from neardup.errors import IncompatibleIndexError, SearchUnavailableError
 from neardup.settings import OpenSearchSettings
 
-__all__ = ["connect", "search_errors"]
+__all__ = ["connect", "missing_index", "search_errors"]
 
 # The client logs what it also raises, and every 404 that is an answer.
 logging.getLogger("opensearch").setLevel(logging.ERROR)
@@ -29,8 +29,23 @@ def connect(settings: OpenSearchSettings, url: str) -> OpenSearch:
 
 @contextmanager
 def search_errors(action: str) -> Iterator[None]:
-    """Turns every error of the client into SearchUnavailableError; `action` says what was tried."""
+    """Turns every error of the client into SearchUnavailableError; `action` says what was tried.
+
+    A missing index is IncompatibleIndexError: with other LSH settings or another embedder the index has another name.
+    """
     try:
         yield
+    except NotFoundError as exc:
+        if exc.error == "index_not_found_exception":
+            raise missing_index() from exc
+        raise SearchUnavailableError(f"OpenSearch: {action} failed: {exc}") from exc
     except OpenSearchException as exc:
         raise SearchUnavailableError(f"OpenSearch: {action} failed: {exc}") from exc
+
+
+def missing_index() -> IncompatibleIndexError:
+    """What to raise when the index is not there."""
+    return IncompatibleIndexError(
+        "OpenSearch has no index for this namespace, embedder and these LSH settings (lsh_version): "
+        "create it with: neardup setup, or use the settings that the corpus was indexed with"
+    )

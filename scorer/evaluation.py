@@ -21,18 +21,19 @@ _LIMIT: Final = 200
 _HEAD_SHARE: Final = 0.02
 
 
-def bounds(network: Network, copies: EmbeddedCopies, lsh: LshModel) -> tuple[float, float]:
+def bounds(network: Network, copies: EmbeddedCopies, others: EmbeddedCopies, lsh: LshModel) -> tuple[float, float]:
     """Match threshold and head bound.
 
+    `others`: pictures without copies, all distinct; their most similar pairs are the wrong ones to be told apart.
     The threshold holds a precision of 0.9995 with every wrong pair counted three times (a served corpus has more
     look-alikes than the pictures here). The head bound is the score below which only 2 % of the true pairs with an
     original lie: a member that is less like its head than that came by a chain.
     """
     pairs = _all_pairs(copies, lsh)
     scores = network.score(pairs.batch(copies.score_rows))
-    threshold = choose_threshold(
-        scores[pairs.truth], scores[~pairs.truth], precision=_PRECISION, others_weight=_OTHERS_WEIGHT
-    )
+    apart = _all_pairs(others, lsh)
+    wrong = np.concatenate([scores[~pairs.truth], network.score(apart.batch(others.score_rows))])
+    threshold = choose_threshold(scores[pairs.truth], wrong, precision=_PRECISION, others_weight=_OTHERS_WEIGHT)
     width = copies.lsh.shape[1]
     with_head = pairs.truth & (pairs.candidate % width == 0)
     head_bound = min(threshold, float(np.quantile(scores[with_head], _HEAD_SHARE)))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import MofNCompleteColumn, Progress
 
 from neardup.cli.output import json_option, print_json
-from neardup.errors import ConfigError, InvalidImageError
+from neardup.errors import ConfigError, InvalidImageError, InvalidMessageError
 from neardup.ports import Embedder
 from neardup.settings import load_settings
 from neardup.types import Embeddings, ImageId
@@ -99,12 +99,14 @@ def add(paths: tuple[Path, ...], id_root: Path | None, pairs: tuple[str, ...], a
     with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console, disable=as_json) as progress:
         task = progress.add_task("embedding", total=len(files))
         for file, result in embed_files(files, settings.embedder):
-            if isinstance(result, str):
-                failed.append((str(file), result))
-                progress.console.print(f"{file}: {result}", style="red", soft_wrap=True, highlight=False)
-            else:
+            try:
+                if isinstance(result, str):
+                    raise InvalidImageError(result)
                 version = file.stat().st_mtime_ns // 1_000_000
                 publisher.publish(ids[file], result, version=version, metadata=metadata)
+            except InvalidMessageError as exc:
+                failed.append((str(file), str(exc)))
+                progress.console.print(f"{file}: {exc}", style="red", soft_wrap=True, highlight=False)
             progress.advance(task)
     publisher.flush()
     publisher.close()

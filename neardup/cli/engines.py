@@ -152,10 +152,11 @@ def doctor(*, as_json: bool) -> None:
 
     Exit code 1 when a check fails; warnings do not count.
     """
+    from neardup.cli.namespace_check import namespace
     from neardup.engines.doctor import CHECKS, examine
 
     with _settings() as settings:
-        findings = examine(settings, CHECKS)
+        findings = examine(settings, (*CHECKS, namespace))
     if as_json:
         _print_json([asdict(finding) for finding in findings])
     else:

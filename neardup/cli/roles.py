@@ -100,7 +100,9 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
         wiring.topics,
         projections={
             "graph": lambda: wiring.store,
-            "index": lambda: IndexProjection(wiring.index, KafkaProposalLog(wiring.kafka, wiring.topics)),
+            "index": lambda: IndexProjection(
+                wiring.index, KafkaProposalLog(wiring.kafka, wiring.topics), lsh_version=wiring.lsh.version
+            ),
             "cache": lambda: wiring.cache,
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
         },

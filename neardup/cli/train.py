@@ -77,7 +77,9 @@ def embedder(
     *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, output: Path
 ) -> None:
     """Learn the whitening from the pictures in FOLDERS and their edited copies."""
-    chosen = _pictures(folders=folders, cache=cache, jobs=jobs, exclude=exclude, at_most=at_most, sides=("whitening",))
+    chosen, _ = _pictures(
+        folders=folders, cache=cache, jobs=jobs, exclude=exclude, at_most=at_most, sides=("whitening",)
+    )
     originals, copies = _features(chosen["whitening"], cache, jobs)
     whitening = training.fit_whitening(originals, copies)
     whitening.save(output)
@@ -93,6 +95,7 @@ def embedder(
 @click.option("--whitening", type=click.Path(path_type=Path), help="whitening.npz; default: the shipped one.")
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of versions; default: the shipped one.")
 @click.option("--version", type=click.IntRange(1), required=True, help="Number of the new model version.")
+@click.option("--held-out", type=click.IntRange(1), default=100, show_default=True, help="Pictures to judge by.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 def scorer(
@@ -105,12 +108,13 @@ def scorer(
     whitening: Path | None,
     output: Path | None,
     version: int,
+    held_out: int,
     seed: int,
     epochs: int,
 ) -> None:
     """Learn the scorer from pictures the whitening has not seen, set the threshold on others, judge on yet others."""
     weights = Whitening.load(whitening) if whitening else shipped_whitening()
-    chosen = _pictures(
+    chosen, distinct = _pictures(
         folders=folders,
         cache=cache,
         jobs=jobs,
@@ -118,10 +122,13 @@ def scorer(
         at_most=at_most,
         sides=("scorer", "calibration", "evaluation"),
     )
+    for side in ("calibration", "evaluation"):
+        del chosen[side][held_out:]
+    others = _embed(weights, distinct, np.empty((len(distinct), 0, distinct.shape[1]), np.float32))
     embedded = {side: _embed(weights, *_features(pictures, cache, jobs)) for side, pictures in chosen.items()}
     lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest)
     network = _fit(embedded["scorer"], lsh, seed, epochs)
-    threshold, head_bound = bounds(network, embedded["calibration"], lsh)
+    threshold, head_bound = bounds(network, embedded["calibration"], others, lsh)
     folder = (output or shipped_models()) / str(version)
     folder.mkdir(parents=True, exist_ok=True)
     onnx.save(to_onnx(network), folder / MODEL_FILE)
@@ -141,8 +148,8 @@ def scorer(
 
 def _pictures(
     *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, sides: Sequence[Side]
-) -> dict[Side, list[Picture]]:
-    """The distinct pictures of each side, at most so many a folder."""
+) -> tuple[dict[Side, list[Picture]], np.ndarray]:
+    """The distinct pictures of each side, at most so many a folder; and the features of all that are distinct."""
     kept_out = training.find_pictures([exclude or Path(str(files("neardup.demo"))) / "photos"])
     found = training.find_pictures(folders)
     if not found:
@@ -160,7 +167,7 @@ def _pictures(
         taken[picture.folder] += 1
         if picture.side in chosen and taken[picture.folder] <= at_most:
             chosen[picture.side].append(picture)
-    return chosen
+    return chosen, np.stack([raw[usable[row].sha256] for row in rows])
 
 
 def _features(pictures: Sequence[Picture], cache: Path, jobs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
+from lzma import LZMAError
 from pathlib import Path
 from typing import Final
 
@@ -40,7 +41,7 @@ def _deb(data: bytes, path: Path) -> Iterator[tuple[str, bytes]]:
     try:
         with tarfile.open(fileobj=BytesIO(_ar_member(data, "data.tar"))) as archive:
             yield from _tar(archive)
-    except (KeyError, ValueError, tarfile.TarError) as exc:
+    except (KeyError, ValueError, EOFError, LZMAError, zlib.error, tarfile.TarError) as exc:
         raise ConfigError(f"{path}: no data.tar in gzip, bzip2 or xz") from exc
 
 

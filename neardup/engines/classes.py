@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from neardup.engines.engine import Site
-from neardup.engines.java import JVM_FLAGS, may_enter, unprivileged
+from neardup.engines.java import JVM_FLAGS, make_folder, may_enter, unprivileged
 from neardup.engines.state import exclusive
 
 __all__ = ["archive_flags", "keep", "record_folder"]
@@ -23,8 +23,7 @@ _BASE_SECONDS = 60
 
 def archive_flags(site: Site, java: Path, classpath: str) -> Sequence[str]:
     """The JVM flags that use the engine's archive, or record one; none where that is impossible."""
-    archives = site.cache / "archives"
-    archives.mkdir(mode=0o755, exist_ok=True)
+    archives = make_folder(site.cache / "archives")
     if not may_enter(archives, unprivileged()):
         return ()
     runtime = (str(java), str(java.stat().st_mtime_ns), *JVM_FLAGS)

@@ -11,7 +11,7 @@ from typing import Final
 from neardup.engines.state import exclusive
 from neardup.errors import ConfigError
 
-__all__ = ["JVM_FLAGS", "Account", "find_java", "java_for", "may_enter", "unprivileged"]
+__all__ = ["JVM_FLAGS", "Account", "find_java", "java_for", "make_folder", "may_enter", "unprivileged"]
 
 JVM_FLAGS: Final = (
     "-XX:+IgnoreUnrecognizedVMOptions",
@@ -56,6 +56,15 @@ def may_enter(folder: Path, account: Account | None) -> bool:
         if not (info.st_mode & stat.S_IXOTH or (info.st_uid == account.uid and info.st_mode & stat.S_IXUSR)):
             return False
     return True
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder if it is absent; as root, one that others may enter whatever the umask is."""
+    if not folder.exists():
+        folder.mkdir(parents=True)
+        if os.geteuid() == 0:
+            folder.chmod(0o755)
+    return folder
 
 
 def find_java(java_home: Path | None) -> Path:

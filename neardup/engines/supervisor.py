@@ -18,6 +18,7 @@ from neardup.engines.download import download
 from neardup.engines.endpoints import Endpoints, local_endpoints
 from neardup.engines.engine import Engine, Site
 from neardup.engines.janusgraph import JANUSGRAPH
+from neardup.engines.java import make_folder
 from neardup.engines.kafka import KAFKA
 from neardup.engines.logs import explanation, log_file, rotate
 from neardup.engines.loopback import choose_port, is_listening
@@ -184,7 +185,7 @@ def _bring_up(engine: Engine, site: Site, register: _Register, reporter: Reporte
     if record is None or not was_running:
         reporter.engine(engine.name, "preparing", 0.0)
         try:
-            site.folder.mkdir(mode=0o755, exist_ok=True)
+            make_folder(site.folder)
             written = rotate(log)
             launch = engine.prepare(site)
             record = spawn(launch, log=log, port=site.port)
@@ -275,10 +276,9 @@ def _cache(settings: Settings) -> Path:
 
 def _folder(path: Path, *, setting: str) -> Path:
     try:
-        path.mkdir(mode=0o755, parents=True, exist_ok=True)
+        return make_folder(path.absolute())
     except OSError as exc:
         raise ConfigError(f"{setting}: {path} cannot be made: {exc.strerror}") from exc
-    return path.absolute()
 
 
 def _unwritable(engine: Engine, site: Site, exc: OSError) -> ConfigError:

@@ -44,8 +44,6 @@ def make_image(name: str, step: int, *, version: int = 1, run: int = 0) -> Image
     return Image(image_id=ImageId(name), version=version, run=run, lsh=vector, score=vector)
 
 
-
-
 class Pipeline:
     """The real proposer, assigner, restore, projectors and projections over the ports in memory."""
 
@@ -79,8 +77,12 @@ class Pipeline:
         )
         self._to_graph = Projector("graph", ledger=self.ledger, projection=self.store, batch=1)
         self._to_index = Projector(
-            "index", ledger=self.ledger, projection=IndexProjection(self.index, self.proposals), batch=1
+            "index",
+            ledger=self.ledger,
+            projection=IndexProjection(self.index, self.proposals, lsh_version=LSH.version),
+            batch=1,
         )
+        self.refused = 0
         self.restart()
 
     @property
@@ -115,6 +117,9 @@ class Pipeline:
             try:
                 outcome = self.assigner.decide(batch)
             except UnavailableError:
+                self.refused += 1
+                if self.refused > 1000:
+                    raise
                 self.project_graph(1)
                 self.project_index(1)
                 continue

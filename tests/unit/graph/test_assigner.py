@@ -264,7 +264,7 @@ def run_ideal(images: Sequence[Any]) -> Pipeline:
     return world
 
 
-@settings(max_examples=80)
+@settings(max_examples=50)
 @given(STREAM, st.lists(STEP, max_size=40))
 def test_lag_changes_nothing(images: list[Any], steps: list[tuple[str, int]]) -> None:
     """Whatever the index, the graph and the batches do: the ledger of an ideal world, word for word."""
@@ -346,7 +346,7 @@ class FaultyStore(InMemoryClusterStore):
         return super().clusters(cluster_ids)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(STREAM, st.sets(st.integers(1, 60), max_size=12), st.lists(st.integers(1, 9), min_size=1))
 def test_an_engine_that_fails_at_any_moment_changes_no_decision(
     images: list[Any], failing: set[int], batches: list[int]

@@ -95,7 +95,7 @@ def test_training_learns_calibrates_and_repeats() -> None:
     assert losses[-1] < 0.3 * losses[0]
     again = fit_network(train, pairs, seed=4, epochs=6, advance=lambda _: None)
     np.testing.assert_array_equal(network.metric, again.metric)
-    threshold, head_bound = bounds(network, held_out, lsh)
+    threshold, head_bound = bounds(network, held_out, blocks(50, 0), lsh)
     assert 0 < head_bound <= threshold < 1
     figures = report(network, held_out, lsh, threshold=threshold, edits=["a", "b", "c", "d"])
     assert figures["precision"] > 0.99

@@ -25,9 +25,9 @@ def test_predict_request_is_written_as_the_official_stub_writes_it() -> None:
     request = wire.PREDICT.request()
     request.model_spec.name = "neardup"
     request.model_spec.signature_name = "serving_default"
-    probe = np.arange(6, dtype=np.float32).reshape(2, 3) / 8
+    probe = (np.arange(6).reshape(2, 3) / 8).astype(np.float32)
     wire.tensor_of(probe, request.inputs["probe"])
-    wire.tensor_of(probe + 1, request.inputs["candidate"])
+    wire.tensor_of(probe + np.float32(1), request.inputs["candidate"])
     wire.tensor_of(np.array([[3], [64]], np.float32), request.inputs["overlap"])
     assert same_bytes(request, "predict_request")
 

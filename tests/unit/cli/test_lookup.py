@@ -1,0 +1,169 @@
+import csv
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from neardup.cli import lookup
+from neardup.cli.main import cli
+from neardup.errors import InvalidImageError
+from neardup.lsh import LshModel
+from neardup.testing import (
+    CosineScorer,
+    DigestEmbedder,
+    InMemoryClusterStore,
+    InMemoryHeadCache,
+    InMemoryIndex,
+    ledger_of,
+    position_of,
+)
+from neardup.types import IndexedImage
+from query.heads import Heads
+from query.similar_images import SimilarImages, UnknownImageError
+
+EMBEDDER = DigestEmbedder()
+LSH = LshModel(dimension=EMBEDDER.lsh_dimension, embedding_version=EMBEDDER.version, tables=8, bits_per_table=8)
+DECISIONS = ledger_of([("a", "a"), ("b", "a"), ("c", "a"), ('odd, "id"', 'odd, "id"')])
+DATA = {"a": b"photo", "b": b"photo", "c": b"photo", 'odd, "id"': b"odd"}
+
+
+@dataclass
+class Ports:
+    store: InMemoryClusterStore
+    similar_images: SimilarImages
+
+
+@pytest.fixture(autouse=True)
+def _ports(monkeypatch: pytest.MonkeyPatch) -> None:
+    store, index = InMemoryClusterStore(), InMemoryIndex()
+    store.apply(DECISIONS, upto=position_of(DECISIONS[-1]))
+    for decision in DECISIONS:
+        embeddings = EMBEDDER.embed(DATA[decision.image_id])
+        image = IndexedImage(
+            image_id=decision.image_id,
+            version=1,
+            seq=decision.seq,
+            code=LSH.codes(embeddings.lsh[None, :])[0],
+            score=embeddings.score,
+        )
+        index.apply([image], [], upto=position_of(decision))
+    similar = SimilarImages(
+        embedder=EMBEDDER,
+        lsh=LSH,
+        search=index,
+        scorer=CosineScorer(),
+        store=store,
+        heads=Heads(store, InMemoryHeadCache()),
+    )
+
+    @contextmanager
+    def opened() -> Iterator[Ports]:
+        yield Ports(store, similar)
+
+    monkeypatch.setattr(lookup, "opened", opened)
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
+
+
+def run_json(*arguments: str) -> Any:
+    return json.loads(run(*arguments, "--json").stdout)
+
+
+def test_head() -> None:
+    result = run("head", "b")
+    assert (result.exit_code, result.stdout) == (0, "a\n")
+    assert run_json("head", "b") == {"image_id": "b", "head": "a", "cluster_id": "a", "version": 1, "seq": 2}
+
+
+def test_the_head_of_an_unknown_image() -> None:
+    result = run("head", "nobody")
+    assert (result.exit_code, result.stdout, result.stderr) == (1, "", "nobody: not an image of this namespace\n")
+    result = run("head", "nobody", "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (1, {"image_id": "nobody", "head": None})
+
+
+def test_members_page_by_page() -> None:
+    first = run("members", "b", "--limit", "2")
+    assert first.stdout == "a\nb\n"
+    assert first.stderr == "more: neardup members b --limit 2 --after 2\n"
+    assert run("members", "b", "--limit", "2", "--after", "2").stdout == "c\n"
+    page = run_json("members", "b", "--limit", "2")
+    assert page == {
+        "cluster_id": "a",
+        "head": "a",
+        "size": 3,
+        "members": [{"image_id": "a", "seq": 1}, {"image_id": "b", "seq": 2}],
+        "after": 2,
+    }
+    assert run_json("members", "a")["after"] is None
+
+
+@pytest.mark.parametrize("arguments", [("--limit", "0"), ("--limit", "10001"), ("--after", "-1")])
+def test_pages_have_bounds(arguments: tuple[str, str]) -> None:
+    assert run("members", "a", *arguments).exit_code == 2
+
+
+def test_the_members_of_nobody() -> None:
+    with pytest.raises(UnknownImageError, match="'nobody'"):
+        run("members", "nobody")
+
+
+def test_export() -> None:
+    rows = list(csv.reader(StringIO(run("clusters", "export").stdout)))
+    assert rows == [["image_id", "head"], *([name, "a"] for name in "abc"), ['odd, "id"', 'odd, "id"']]
+    lines = [json.loads(line) for line in run("clusters", "export", "--json").stdout.splitlines()]
+    assert lines == [{"image_id": image_id, "head": head} for image_id, head in rows[1:]]
+
+
+def test_export_to_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "clusters.csv"
+    result = run("clusters", "export", "--output", str(file))
+    assert result.exit_code == 0
+    assert file.read_text(encoding="utf-8").splitlines()[:2] == ["image_id,head", "a,a"]
+
+
+def test_query_by_id() -> None:
+    found = run_json("query", "b")
+    assert (found["seen"], found["in_corpus"], found["head"], found["cluster"]["size"]) == (True, True, "a", 3)
+    assert [match["image_id"] for match in found["candidates"]][:2] == ["a", "c"]
+    text = run("query", "b").stdout
+    assert "seen before: this very image is in the corpus\nhead: a\nmembers: 3\n  a\n  b\n  c\n" in text
+
+
+def test_query_with_a_file_that_is_not_in_the_corpus(tmp_path: Path) -> None:
+    file = tmp_path / "copy.jpg"
+    file.write_bytes(b"photo")
+    found = run_json("query", str(file), "--limit", "1")
+    assert (found["seen"], found["in_corpus"], found["match"]["image_id"]) == (True, False, "a")
+    assert (found["cluster"]["after"], len(found["candidates"])) == (1, 1)
+    text = run("query", str(file), "--limit", "1").stdout
+    assert "with a, 8 shared terms" in text
+    assert "… more: neardup members a --after 1" in text
+
+
+def test_query_with_something_new(tmp_path: Path) -> None:
+    file = tmp_path / "new.jpg"
+    file.write_bytes(b"something new")
+    found = run_json("query", str(file))
+    assert (found["seen"], found["head"], found["match"], found["cluster"]) == (False, None, None, None)
+    assert run("query", str(file)).stdout.startswith("not seen before (searched 4 images)")
+
+
+def test_query_with_a_file_that_is_no_image(tmp_path: Path) -> None:
+    file = tmp_path / "empty.jpg"
+    file.touch()
+    with pytest.raises(InvalidImageError, match=r"empty\.jpg: the file is empty"):
+        run("query", str(file))
+
+
+def test_query_by_an_unknown_id() -> None:
+    with pytest.raises(UnknownImageError, match="'nobody'"):
+        run("query", "nobody")

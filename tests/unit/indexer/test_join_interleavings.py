@@ -1,0 +1,242 @@
+"""The join under every interleaving of both sides, restarts, lost partitions, expiry and late partners.
+
+The machine is the worker around the join, reduced to what lives where: topics, written messages and committed offsets
+survive a crash; everything else is in the join.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from indexer.join import Arrival, Join, Side
+from neardup.types import Image, ImageId
+
+GRACE = 10
+PARTITIONS = {"a": 0, "b": 0, "c": 1}
+LANES = [(side, partition) for side in Side for partition in (0, 1)]
+Lane = tuple[Side, int]
+Key = tuple[ImageId, int]
+
+SIDES = st.sampled_from(list(Side))
+NAMES = st.sampled_from(sorted(PARTITIONS))
+VERSIONS = st.integers(1, 2)
+
+
+@dataclass(frozen=True)
+class Record:
+    key: Key | None
+    serial: int
+    at_ms: int
+
+
+class JoinMachine(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.serial = 0
+        # What survives a crash.
+        self.topics: dict[Lane, list[Record]] = {lane: [] for lane in LANES}
+        self.committed: dict[Lane, int] = {}
+        self.incomplete: dict[Key, Arrival] = {}
+        self.written: dict[Key, list[Image]] = {}
+        # What does not.
+        self.join = Join(grace_ms=GRACE)
+        self.next: dict[Lane, int] = dict.fromkeys(LANES, 0)
+        self.read: set[Lane] = set()
+        self.frontier: dict[Lane, int] = {}
+        self.unfinished: dict[Lane, dict[int, Record]] = {lane: {} for lane in LANES}
+        self.unwritten: list[tuple[Image | None, Arrival | None, bool]] = []
+
+    # The world.
+
+    @rule(side=SIDES, name=NAMES, version=VERSIONS, valid=st.integers(0, 9).map(bool))
+    def produce(self, side: Side, name: str, version: int, valid: bool) -> None:
+        self.serial += 1
+        key = (ImageId(name), version) if valid else None
+        self.topics[side, PARTITIONS[name]].append(Record(key, self.serial, self.now))
+
+    @rule(name=NAMES, version=VERSIONS)
+    def produce_both(self, name: str, version: int) -> None:
+        for side in Side:
+            self.produce(side, name, version, valid=True)
+
+    @rule(milliseconds=st.integers(1, 2 * GRACE))
+    def time_passes(self, milliseconds: int) -> None:
+        self.now += milliseconds
+
+    # The worker.
+
+    @rule(lane=st.sampled_from(LANES), count=st.integers(1, 5))
+    def poll(self, lane: Lane, count: int) -> None:
+        side, partition = lane
+        for offset in range(self.next[lane], min(self.next[lane] + count, len(self.topics[lane]))):
+            record = self.topics[lane][offset]
+            self.next[lane] = offset + 1
+            self.read.add(lane)
+            self.frontier[lane] = max(self.frontier.get(lane, 0), record.at_ms)
+            if record.key is None:
+                self.join.skip(side, partition, offset, record.at_ms)
+                continue
+            arrival = self.arrival(lane, offset)
+            waiting = self.waiting(lane, record.key)
+            partner = self.waiting((side.partner, partition), record.key)
+            joined = self.join.add(arrival)
+            if joined is None:
+                assert partner is None, "both sides are here"
+                if waiting is not None:
+                    del self.unfinished[lane][waiting]
+                self.unfinished[lane][offset] = record
+                continue
+            image, parked = joined
+            if partner is not None:
+                del self.unfinished[side.partner, partition][partner]
+            else:
+                assert parked is not None, "made from nothing"
+                assert parked.side is side.partner
+            self.check(image)
+            self.unwritten.append((image, parked, False))
+
+    @rule(lane=st.sampled_from(LANES))
+    def caught_up(self, lane: Lane) -> None:
+        if self.next[lane] == len(self.topics[lane]):
+            self.join.advance(*lane, self.now)
+            self.frontier[lane] = max(self.frontier.get(lane, 0), self.now)
+
+    @rule()
+    def expire(self) -> None:
+        for arrival in self.join.expired():
+            lane = arrival.side, arrival.partition
+            assert self.frontier[arrival.side.partner, arrival.partition] > arrival.at_ms + GRACE
+            decided = any(
+                image_id == arrival.image_id and version >= arrival.version for image_id, version in self.written
+            )
+            self.join.expire(arrival, park=not decided)
+            del self.unfinished[lane][arrival.offset]
+            if not decided:
+                self.unwritten.append((None, arrival, True))
+
+    @rule()
+    def write(self) -> None:
+        for image, arrival, parked in self.unwritten:
+            if image is not None:
+                self.written.setdefault((image.image_id, image.version), []).append(image)
+            if arrival is not None and parked:
+                self.incomplete[arrival.key] = arrival
+            elif arrival is not None:
+                self.incomplete.pop(arrival.key, None)
+        self.unwritten = []
+
+    @precondition(lambda self: not self.unwritten)
+    @rule()
+    def commit(self) -> None:
+        for lane in LANES:
+            offset = self.join.committable(*lane)
+            if offset is not None:
+                self.committed[lane] = offset
+
+    @rule()
+    def a_quiet_time(self) -> None:
+        """Everything is read, and the grace of what still waits is over."""
+        for lane in LANES:
+            self.poll(lane, len(self.topics[lane]))
+        self.now += 2 * GRACE
+        for lane in LANES:
+            self.caught_up(lane)
+        self.expire()
+        self.write()
+        self.commit()
+
+    @rule()
+    def crash(self) -> None:
+        self.join = Join(grace_ms=GRACE)
+        self.unwritten = []
+        for partition in (0, 1):
+            self.assign(partition)
+
+    @precondition(lambda self: not self.unwritten)
+    @rule(partition=st.integers(0, 1))
+    def lose_and_get_back(self, partition: int) -> None:
+        self.join.forget(partition)
+        self.assign(partition)
+
+    def assign(self, partition: int) -> None:
+        for side in Side:
+            lane = side, partition
+            self.next[lane] = self.committed.get(lane, 0)
+            self.read.discard(lane)
+            self.frontier.pop(lane, None)
+            self.unfinished[lane] = {}
+        for arrival in self.incomplete.values():
+            if arrival.partition == partition:
+                self.join.park(arrival)
+
+    # What must hold.
+
+    @invariant()
+    def committable_is_the_oldest_unfinished_record(self) -> None:
+        for lane in LANES:
+            expected = None if lane not in self.read else min(self.unfinished[lane], default=self.next[lane])
+            assert self.join.committable(*lane) == expected
+
+    @invariant()
+    def waiting_is_counted_right(self) -> None:
+        for side in Side:
+            assert self.join.waiting_of(side) == sum(len(self.unfinished[side, partition]) for partition in (0, 1))
+        assert self.join.waiting == sum(map(len, self.unfinished.values()))
+
+    @invariant()
+    def exactly_the_late_ones_expire(self) -> None:
+        expected = {
+            (*lane, offset)
+            for lane in LANES
+            for offset, record in self.unfinished[lane].items()
+            if self.frontier.get((lane[0].partner, lane[1]), -1) > record.at_ms + GRACE
+        }
+        assert {(late.side, late.partition, late.offset) for late in self.join.expired()} == expected
+
+    def teardown(self) -> None:
+        """Everything is read to the end: then no image whose two sides came is missing."""
+        for lane in LANES:
+            self.poll(lane, len(self.topics[lane]))
+        self.write()
+        sides: dict[Key, set[Side]] = {}
+        for (side, _), records in self.topics.items():
+            for record in records:
+                if record.key is not None:
+                    sides.setdefault(record.key, set()).add(side)
+        for (image_id, version), came in sides.items():
+            decided = any(key[0] == image_id and key[1] >= version for key in self.written)
+            assert decided or len(came) < 2, f"{image_id} in version {version} was lost"
+
+    def waiting(self, lane: Lane, key: Key) -> int | None:
+        return next((offset for offset, record in self.unfinished[lane].items() if record.key == key), None)
+
+    def arrival(self, lane: Lane, offset: int) -> Arrival:
+        record = self.topics[lane][offset]
+        assert record.key is not None
+        image_id, version = record.key
+        return Arrival(
+            side=lane[0],
+            image_id=image_id,
+            version=version,
+            embedding=np.array([record.serial], dtype=np.float32),
+            metadata={},
+            partition=lane[1],
+            offset=offset,
+            at_ms=record.at_ms,
+            raw=b"",
+        )
+
+    def check(self, image: Image) -> None:
+        """Each embedding is one that its side's producer sent for this very image and version."""
+        partition = PARTITIONS[image.image_id]
+        for side, embedding in ((Side.LSH, image.lsh), (Side.SCORE, image.score)):
+            (sent,) = (record for record in self.topics[side, partition] if record.serial == int(embedding[0]))
+            assert sent.key == (image.image_id, image.version)
+
+
+TestJoin = JoinMachine.TestCase
+TestJoin.settings = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True)
