@@ -172,20 +172,22 @@ class JoinWorker:
             for partition, end in self._written_before.items()
             for arrival in self._join.waiting_before(self._sides[partition.topic], partition.partition, end)
         ]
-        for arrival in self._decided(read_again):
-            self._join.expire(arrival, park=False)
+        decided = self._decided(read_again)
+        for arrival in read_again:
+            if arrival.key in decided:
+                self._join.expire(arrival, park=False)
 
-    def _decided(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
-        """Those whose image has been decided in this version or a newer one."""
+    def _decided(self, arrivals: Sequence[Arrival]) -> set[tuple[ImageId, int]]:
+        """The keys of those whose image has been decided in this version or a newer one."""
         if not arrivals:
-            return []
+            return set()
         ids = list({arrival.image_id for arrival in arrivals})
         placements = self._member.retrying("asking what is decided", partial(self._store.placements, ids))
-        return [
-            arrival
+        return {
+            arrival.key
             for arrival in arrivals
             if arrival.image_id in placements and placements[arrival.image_id].version >= arrival.version
-        ]
+        }
 
     def _expire(self) -> list[tuple[str, bytes, bytes | None, int]]:
         """The sides whose partner did not come in time, as messages for the topic of incomplete images."""
@@ -200,8 +202,8 @@ class JoinWorker:
         decided = self._decided(late)
         sent: list[tuple[str, bytes, bytes | None, int]] = []
         for arrival in late:
-            self._join.expire(arrival, park=arrival not in decided)
-            if arrival not in decided:
+            self._join.expire(arrival, park=arrival.key not in decided)
+            if arrival.key not in decided:
                 _log.warning(
                     "image incomplete", image_id=arrival.image_id, version=arrival.version, missing=arrival.side.partner
                 )

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Any, Final, Union, get_args, get_origin
+from typing import Any, Final, Literal, Union, get_args, get_origin
 
 import click
 from pydantic import BaseModel, SecretStr
@@ -77,6 +77,8 @@ def _table(fields: dict[str, FieldInfo], *, prefix: str) -> str:
 def _type(field: FieldInfo) -> str:
     annotation: Any = field.annotation
     metadata = list(field.metadata)
+    if get_origin(annotation) is Literal:
+        return " or ".join(f"`{choice}`" for choice in get_args(annotation))
     options = [part for part in get_args(annotation) if part is not type(None)]
     if get_origin(annotation) in {Union, UnionType} and len(options) == 1:
         annotation = options[0]

@@ -10,6 +10,7 @@
     │   ├── ScorerUnavailableError       TensorFlow Serving or the embedded PredictionService
     │   ├── ClusterStoreUnavailableError JanusGraph
     │   └── CacheUnavailableError        Redis (as head cache: a miss and a metric)
+    ├── UnknownImageError        no such image or cluster: told to whoever asked
     ├── ClusterConflictError     lost a race: read again, decide again, a bounded number of times
     ├── FencedError              another assigner took over: exit, the supervisor restarts
     └── IncompatibleIndexError   lsh_version or mapping differs: stop
@@ -35,10 +36,11 @@ __all__ = [
     "ScorerUnavailableError",
     "SearchUnavailableError",
     "UnavailableError",
+    "UnknownImageError",
     "reaction",
 ]
 
-Reaction = Literal["exit-2", "dead-letter", "back-off", "decide-again", "restart", "stop"]
+Reaction = Literal["exit-2", "answer", "dead-letter", "back-off", "decide-again", "restart", "stop"]
 
 
 class NearDupError(Exception):
@@ -86,6 +88,10 @@ class CacheUnavailableError(UnavailableError):
     """Redis is unavailable."""
 
 
+class UnknownImageError(NearDupError):
+    """No image or cluster of this id was ever decided in this namespace."""
+
+
 class ClusterConflictError(NearDupError):
     """The stored state is not the one that this write was made for."""
 
@@ -102,6 +108,7 @@ REACTIONS: Final[dict[type[NearDupError], Reaction]] = {
     ConfigError: "exit-2",
     InvalidMessageError: "dead-letter",
     UnavailableError: "back-off",
+    UnknownImageError: "answer",
     ClusterConflictError: "decide-again",
     FencedError: "restart",
     IncompatibleIndexError: "stop",

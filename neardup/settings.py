@@ -5,7 +5,7 @@ Addresses left empty mean the local engines that `neardup engines up` started. d
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
@@ -51,7 +51,9 @@ class KafkaSettings(_Group):
     """Kafka: the log of embeddings, images, proposals, decisions and the change feed."""
 
     bootstrap_servers: str | None = Field(None, description="host:port, comma-separated; empty: the local engine")
-    security_protocol: str = Field("PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="how to talk to the brokers"
+    )
     sasl_mechanism: str | None = Field(None, description="for example SCRAM-SHA-512")
     sasl_username: str | None = Field(None, description="user name for SASL")
     sasl_password: SecretStr | None = Field(None, description="password for SASL")

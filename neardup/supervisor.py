@@ -1,6 +1,7 @@
 """Child processes of `neardup worker`: one a role, started again when they end, ended when the parent does."""
 
 import ctypes
+import os
 import signal
 import subprocess
 import sys
@@ -23,10 +24,13 @@ _PR_SET_PDEATHSIG = 1
 _HEALTHY_SECONDS = 30.0
 
 
-def die_with_parent() -> None:
-    """On Linux: have the kernel end this process when its parent dies, however that happens."""
+def die_with_parent(parent: int) -> None:
+    """On Linux: have the kernel end this process when the process `parent` dies, however that happens."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:
+        # It died before the kernel was asked.
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 @dataclass(slots=True)

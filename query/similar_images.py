@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from neardup.errors import NearDupError
+from neardup.errors import UnknownImageError
 from neardup.lsh import LshModel, terms
 from neardup.messages import half
 from neardup.ports import CandidateSearch, ClusterStore, Embedder, PairScorer
@@ -23,11 +23,7 @@ from neardup.types import (
 )
 from query.heads import Heads
 
-__all__ = ["Lookup", "SimilarImages", "UnknownImageError"]
-
-
-class UnknownImageError(NearDupError):
-    """No image of this id was ever decided in this namespace."""
+__all__ = ["Lookup", "SimilarImages"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

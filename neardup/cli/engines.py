@@ -110,13 +110,17 @@ def status(names: tuple[str, ...], *, as_json: bool) -> None:
 @click.argument("name", required=False)
 @click.option("-n", "lines", default=50, show_default=True, type=click.IntRange(1), help="Lines of each log.")
 @click.option("--follow", is_flag=True, help="Go on printing what is written, until Ctrl-C.")
-def logs(name: str | None, lines: int, *, follow: bool) -> None:
+@_json_option
+def logs(name: str | None, lines: int, *, follow: bool, as_json: bool) -> None:
     """Print the end of the log of one engine, or of all."""
     from neardup.engines.logs import log_file, tail
     from neardup.engines.supervisor import select
 
     with _settings() as settings:
         files = {engine.name: log_file(settings.local.home, engine.name) for engine in select([name] if name else [])}
+    if as_json:
+        _print_json({engine: list(tail(log, lines)) for engine, log in files.items()})
+        return
     prefixed = {"" if name else f"{engine}: ": log for engine, log in files.items()}
     for prefix, log in prefixed.items():
         for line in tail(log, lines):

@@ -158,8 +158,10 @@ def _lookup_json(found: "Lookup", page: Page | None, limit: int) -> dict[str, An
 
 
 def _print_lookup(found: "Lookup", page: Page | None, limit: int) -> None:
-    if found.cluster is None or page is None:
+    if not found.seen:
         click.echo(f"not seen before (searched {found.searched_documents} images)")
+    elif found.cluster is None or page is None:
+        click.echo("seen before, just now: its cluster is not readable yet, ask again")
     else:
         how = "this very image is in the corpus"
         if found.placement is None and found.match is not None:

@@ -14,7 +14,8 @@ import numpy as np
 import onnx
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from neardup.demo.edits import EDITS
+from neardup.cli.output import json_option, print_json
+from neardup.edits.named import EDITS
 from neardup.embedder import training
 from neardup.embedder.carve import images_in
 from neardup.embedder.training import Picture, Side
@@ -52,8 +53,10 @@ def train() -> None:
 @train.command()
 @click.argument("destination", type=click.Path(path_type=Path, file_okay=False))
 @click.argument("archives", nargs=-1, required=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def images(destination: Path, archives: Sequence[Path]) -> None:
+@json_option
+def images(destination: Path, archives: Sequence[Path], *, as_json: bool) -> None:
     """Unpack the images of Debian packages (.deb) and Qt resource files (.rcc) into DESTINATION."""
+    counts = {}
     for archive in archives:
         folder = destination / archive.name.split("_")[0]
         folder.mkdir(parents=True, exist_ok=True)
@@ -63,7 +66,11 @@ def images(destination: Path, archives: Sequence[Path]) -> None:
             (folder / file).write_bytes(data)
             names[file] = name
         (folder / "names.json").write_text(json.dumps(names, indent=1, sort_keys=True) + "\n")
-        click.echo(f"{archive.name}: {len(names)} images")
+        counts[archive.name] = len(names)
+        if not as_json:
+            click.echo(f"{archive.name}: {len(names)} images")
+    if as_json:
+        print_json(counts)
 
 
 @train.command()
@@ -73,8 +80,9 @@ def images(destination: Path, archives: Sequence[Path]) -> None:
 @_EXCLUDE
 @_AT_MOST
 @click.option("--output", type=click.Path(path_type=Path), required=True, help="The file to write, whitening.npz.")
+@json_option
 def embedder(
-    *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, output: Path
+    *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, output: Path, as_json: bool
 ) -> None:
     """Learn the whitening from the pictures in FOLDERS and their edited copies."""
     chosen, _ = _pictures(
@@ -83,7 +91,11 @@ def embedder(
     originals, copies = _features(chosen["whitening"], cache, jobs)
     whitening = training.fit_whitening(originals, copies)
     whitening.save(output)
-    click.echo(f"{output}: whitening {whitening.digest} from {len(originals)} pictures, {copies.shape[1]} copies each")
+    made = {"file": str(output), "digest": whitening.digest, "pictures": len(originals), "copies": copies.shape[1]}
+    if as_json:
+        print_json(made)
+    else:
+        click.echo("{file}: whitening {digest} from {pictures} pictures, {copies} copies each".format(**made))
 
 
 @train.command()
@@ -98,6 +110,7 @@ def embedder(
 @click.option("--held-out", type=click.IntRange(1), default=100, show_default=True, help="Pictures to judge by.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
+@json_option
 def scorer(
     *,
     folders: Sequence[Path],
@@ -111,6 +124,7 @@ def scorer(
     held_out: int,
     seed: int,
     epochs: int,
+    as_json: bool,
 ) -> None:
     """Learn the scorer from pictures the whitening has not seen, set the threshold on others, judge on yet others."""
     weights = Whitening.load(whitening) if whitening else shipped_whitening()
@@ -143,7 +157,11 @@ def scorer(
     )
     figures = report(network, embedded["evaluation"], lsh, threshold=threshold, edits=[edit.name for edit in EDITS])
     (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
-    click.echo(json.dumps(figures, indent=1))
+    if as_json:
+        print_json(figures)
+    else:
+        click.echo(f"model version {version} in {folder}: match threshold {threshold:.4f}, head bound {head_bound:.4f}")
+        click.echo(json.dumps(figures, indent=1))
 
 
 def _pictures(

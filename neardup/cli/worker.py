@@ -23,9 +23,9 @@ ROLES = ("join", "propose", "assign", "project")
 @click.option("--role", type=click.Choice(["all", *ROLES]), default="all", help="Which part to run.")
 @click.option("--name", help="Name of this worker, kept over restarts. Default: host name and the first free number.")
 @click.option("--until-drained", is_flag=True, help="Stop when everything published so far is decided and applied.")
-@click.option("--supervised", is_flag=True, hidden=True, help="End when the parent process ends.")
+@click.option("--parent", type=int, hidden=True, help="End when the process of this number does.")
 @json_option
-def worker(role: str, name: str | None, until_drained: bool, supervised: bool, as_json: bool) -> None:
+def worker(role: str, name: str | None, until_drained: bool, parent: int | None, as_json: bool) -> None:
     """Run the ingest worker until Ctrl-C.
 
     It runs each role as a process of its own and starts it again when it ends: join (both embeddings meet), propose
@@ -39,7 +39,7 @@ def worker(role: str, name: str | None, until_drained: bool, supervised: bool, a
             roles = ROLES if role == "all" else (role,)
             code = _supervise(settings, roles, name, until_drained=until_drained, as_json=as_json)
         else:
-            code = _run_role(settings, role, name, supervised=supervised)
+            code = _run_role(settings, role, name, parent=parent)
     finally:
         lock.close()
     sys.exit(code)
@@ -47,7 +47,7 @@ def worker(role: str, name: str | None, until_drained: bool, supervised: bool, a
 
 def role_command(role: str, name: str) -> list[str]:
     """The command line of one role's process."""
-    return [sys.executable, "-m", "neardup", "worker", "--role", role, "--name", name, "--supervised"]
+    return [sys.executable, "-m", "neardup", "worker", "--role", role, "--name", name, "--parent", str(os.getpid())]
 
 
 class _NameLock:
@@ -109,13 +109,13 @@ def _supervise(settings: Settings, roles: tuple[str, ...], name: str, *, until_d
     return 0
 
 
-def _run_role(settings: Settings, role: str, name: str, *, supervised: bool) -> int:
+def _run_role(settings: Settings, role: str, name: str, *, parent: int | None) -> int:
     from neardup.cli.roles import run_role
     from neardup.supervisor import die_with_parent
     from neardup.telemetry import configure_logging
 
-    if supervised:
-        die_with_parent()
+    if parent is not None:
+        die_with_parent(parent)
     configure_logging()
     run_role(settings, role, name, _stop_on_signals())
     return 0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-from neardup.demo.edits import EDITS, Edit
+from neardup.edits.named import EDITS, Edit
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.types import ImageId
 

@@ -15,7 +15,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from neardup.demo.edits import EDITS, varied_edit
+from neardup.edits.named import EDITS, varied_edit
 from neardup.embedder.decode import FORMATS, decode
 from neardup.embedder.features import FEATURES_VERSION, HAND_SLICE, RawFeatures
 from neardup.embedder.whitening import Projection, Whitening, fit_projection

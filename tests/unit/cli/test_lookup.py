@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from neardup.cli import lookup
 from neardup.cli.main import cli
-from neardup.errors import InvalidImageError
+from neardup.errors import InvalidImageError, UnknownImageError
 from neardup.lsh import LshModel
 from neardup.testing import (
     CosineScorer,
@@ -25,7 +25,7 @@ from neardup.testing import (
 )
 from neardup.types import IndexedImage
 from query.heads import Heads
-from query.similar_images import SimilarImages, UnknownImageError
+from query.similar_images import SimilarImages
 
 EMBEDDER = DigestEmbedder()
 LSH = LshModel(dimension=EMBEDDER.lsh_dimension, embedding_version=EMBEDDER.version, tables=8, bits_per_table=8)

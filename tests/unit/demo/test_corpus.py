@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from neardup.demo.corpus import ORIGINAL, clear, image_id, make_copies, plan_copies, sample_photos
-from neardup.demo.edits import EDITS
+from neardup.edits.named import EDITS
 
 
 @pytest.fixture

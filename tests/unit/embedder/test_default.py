@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neardup.demo.corpus import sample_photos
-from neardup.demo.edits import EDITS
+from neardup.edits.named import EDITS
 from neardup.embedder.default import DefaultEmbedder
 from neardup.embedder.features import RAW_WIDTH, RawFeatures
 from neardup.embedder.trunk import ensure_graph

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from neardup.demo.corpus import sample_photos
-from neardup.demo.edits import EDITS, Edit, varied_edit
+from neardup.edits.named import EDITS, Edit, varied_edit
 from neardup.embedder.decode import decode
 from neardup.errors import InvalidImageError
 

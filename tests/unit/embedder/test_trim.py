@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neardup.demo import alter
 from neardup.demo.corpus import sample_photos
+from neardup.edits import alter
 from neardup.embedder.trim import content_box, trim
 
 

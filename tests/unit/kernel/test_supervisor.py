@@ -136,12 +136,17 @@ def test_stop_kills_what_does_not_listen(started: list[Supervisor], tmp_path: Pa
     assert gone(pid)
 
 
+def test_a_child_whose_parent_is_gone_already_ends() -> None:
+    code = "from neardup.supervisor import die_with_parent; die_with_parent(1 << 22); import time; time.sleep(60)"
+    assert subprocess.run([sys.executable, "-c", code], timeout=30, check=False).returncode == -signal.SIGTERM
+
+
 def test_children_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
     child = (
         "import os, pathlib, time\n"
         "from neardup.supervisor import die_with_parent\n"
-        "die_with_parent()\n"
+        "die_with_parent(os.getppid())\n"
         f"path = pathlib.Path({str(pid_file)!r})\n"
         "path.with_suffix('.new').write_text(str(os.getpid())); path.with_suffix('.new').rename(path)\n"
         "time.sleep(60)"

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from neardup.errors import InvalidImageError, InvalidMessageError
+from neardup.errors import InvalidImageError, InvalidMessageError, UnknownImageError
 from neardup.lsh import LshModel
 from neardup.testing import (
     CosineScorer,
@@ -14,7 +14,7 @@ from neardup.testing import (
 )
 from neardup.types import ClusterId, Embeddings, ImageId, IndexedImage
 from query.heads import Heads
-from query.similar_images import SimilarImages, UnknownImageError
+from query.similar_images import SimilarImages
 
 EMBEDDER = DigestEmbedder(lsh_dimension=16, score_dimension=8)
 LSH = LshModel(dimension=16, embedding_version=EMBEDDER.version, tables=8, bits_per_table=6)

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from PIL import Image
 
-from neardup.demo import alter
+from neardup.edits import alter
 from neardup.embedder.decode import decode
 
 __all__ = ["EDITS", "Edit", "varied_edit"]

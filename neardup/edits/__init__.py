@@ -1,0 +1,1 @@
+"""Edits of pictures: what people do to an image before they upload it again."""
