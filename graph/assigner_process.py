@@ -6,6 +6,7 @@ failed is never initialised again in the same process: that could fence the righ
 
 import os
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -32,6 +33,7 @@ __all__ = ["AssignerProcess", "restore"]
 _log = structlog.get_logger("assigner")
 
 _COMMIT_SECONDS = 30.0
+_ABSENT_SECONDS = 8.0
 
 
 def restore(ledger: Ledger, proposals: ProposalLog, *, window: int) -> tuple[Position, RecentImages]:
@@ -87,7 +89,7 @@ class AssignerProcess:
         self._scorer = scorer
         self._stop = stop
         self._partition = TopicPartition(topics.proposals, 0)
-        self._lost = False
+        self._next: int | None = None
         self._member = GroupMember(
             kafka,
             topics=[topics.proposals],
@@ -96,7 +98,7 @@ class AssignerProcess:
             stop=stop,
             session_timeout_ms=settings.session_timeout_ms,
         )
-        self._member.on_revoked = self._revoked
+        self._member.on_assigned = lambda _: self._resume()
 
     def run(self) -> None:
         """Decide until stopped. Raises FencedError, LogUnavailableError, IncompatibleIndexError: end the process."""
@@ -110,14 +112,18 @@ class AssignerProcess:
         finally:
             self._member.close()
 
-    def _revoked(self, _: Sequence[TopicPartition]) -> None:
-        self._lost = True
+    def _resume(self) -> None:
+        """After a rebalance that gave the partition back: go on where deciding stands, not at the committed offset.
+
+        Should another assigner have been elected in between, it has fenced this one, and the next append says so.
+        """
+        if self._next is not None:
+            self._member.consumer.seek(self._partition, self._next)
 
     def _wait_for_election(self) -> bool:
         while not self._stop.is_set():
             self._member.poll(timeout_ms=100, max_records=1)
             if self._member.assigned:
-                self._lost = False
                 return True
         return False
 
@@ -134,22 +140,30 @@ class AssignerProcess:
         assigner = Assigner(
             store=self._store, search=self._search, scorer=self._scorer, rules=self._rules, last=last, recent=recent
         )
-        member.consumer.seek(self._partition, last.proposal_offset + 1)
+        self._next = last.proposal_offset + 1
+        self._resume()
         _log.info("assigner elected", seq=last.seq, proposal_offset=last.proposal_offset)
+        absent_since = time.monotonic()
         while not self._stop.is_set():
             records = member.poll(timeout_ms=100, max_records=self._settings.batch_proposals)
-            if self._lost:
+            if member.assigned:
+                absent_since = time.monotonic()
+            elif time.monotonic() - absent_since > _ABSENT_SECONDS:
                 raise FencedError("the partition of proposals went to another assigner")
-            if not records:
-                continue
-            batch = self._decode(records)
-            while batch:
-                outcome = member.retrying("deciding", partial(assigner.decide, batch))
-                with _deadline(_COMMIT_SECONDS):
-                    writer.append(outcome.decisions, requeue=outcome.requeue)
-                batch = [entry for entry in batch if entry[0] >= outcome.next_offset]
-            # Only for people who look at the lag: where to start is read from the ledger.
-            member.commit({self._partition: records[-1].offset + 1})
+            batch = [entry for entry in self._decode(records) if entry[0] >= self._next]
+            try:
+                while batch:
+                    outcome = member.retrying("deciding", partial(assigner.decide, batch))
+                    with _deadline(_COMMIT_SECONDS):
+                        writer.append(outcome.decisions, requeue=outcome.requeue)
+                    self._next = outcome.next_offset
+                    batch = [entry for entry in batch if entry[0] >= self._next]
+            except PartitionsLostError:
+                continue  # read again from where deciding stands
+            if records and member.assigned:
+                # Only for people who look at the lag: where to start is read from the ledger.
+                self._next = max(self._next, records[-1].offset + 1)
+                member.commit({self._partition: self._next})
 
     def _decode(self, records: Sequence[ConsumerRecord]) -> list[tuple[int, Proposal]]:
         batch = []

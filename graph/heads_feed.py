@@ -7,8 +7,8 @@ from dataclasses import asdict
 from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from neardup.errors import ClusterConflictError
-from neardup.kafka import Kafka, kafka_errors
+from neardup.errors import ClusterConflictError, LogUnavailableError
+from neardup.kafka import Kafka, bounded, kafka_errors
 from neardup.messages import HeadChange
 from neardup.topics import Topics
 from neardup.types import Decision, Position
@@ -23,13 +23,22 @@ class HeadsFeed:
     def __init__(self, kafka: Kafka, topics: Topics) -> None:
         self._topic = topics.heads
         self._ledger = TopicPartition(topics.ledger, 0)
-        self._offsets = kafka.consumer(group_id=topics.group("feed"))
+        self._kafka = kafka
+        self._group = topics.group("feed")
+        self._offsets = kafka.consumer(group_id=self._group)
         self._producer: KafkaProducer = kafka.producer()
 
     def position(self) -> Position:
         """The last position whose changes are durable."""
-        with kafka_errors("reading the position of the change feed"):
-            committed = self._offsets.committed(self._ledger, metadata=True, timeout_ms=5000)
+        doing = "reading the position of the change feed"
+        try:
+            with kafka_errors(doing):
+                committed = bounded(
+                    doing, lambda: self._offsets.committed(self._ledger, metadata=True, timeout_ms=5000)
+                )
+        except LogUnavailableError:
+            self._offsets = self._kafka.consumer(group_id=self._group)
+            raise
         if committed is None or not committed.metadata:
             return Position()
         return Position(**json.loads(committed.metadata))

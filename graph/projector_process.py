@@ -1,6 +1,7 @@
 """The project role on Kafka: one elected process, one thread a projection, so that none waits for another."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from graph.kafka_log import KafkaLedger
@@ -9,8 +10,11 @@ from neardup.group import GroupMember
 from neardup.kafka import Kafka
 from neardup.ports import Projection
 from neardup.topics import Topics
+from neardup.watchdog import Watchdog
 
 __all__ = ["ProjectorProcess"]
+
+_ABSENT_SECONDS = 8.0
 
 
 class ProjectorProcess:
@@ -39,7 +43,6 @@ class ProjectorProcess:
             stop=stop,
             session_timeout_ms=6000,
         )
-        self._member.on_revoked = lambda _: self._halt.set()
 
     def run(self) -> None:
         """Project until stopped. Raises the error of a projection that cannot be waited out."""
@@ -56,8 +59,13 @@ class ProjectorProcess:
             self._halt.clear()
             for thread in threads:
                 thread.start()
-            while not self._stop.is_set() and not self._halt.is_set():
+            member_until = time.monotonic() + _ABSENT_SECONDS
+            while not self._stop.is_set() and not self._halt.is_set() and time.monotonic() < member_until:
                 member.poll(timeout_ms=200, max_records=1)
+                # A rebalance takes the partition away for a moment; two projectors at once do no harm.
+                if member.assigned:
+                    member.consumer.pause(*member.consumer.assignment())
+                    member_until = time.monotonic() + _ABSENT_SECONDS
         finally:
             self._halt.set()
             for thread in threads:
@@ -69,10 +77,17 @@ class ProjectorProcess:
 
     def _follow(self, name: str, make: Callable[[], Projection]) -> None:
         ledger = KafkaLedger(self._kafka, self._topics)
+        watchdog = Watchdog(f"project-{name}", seconds=120.0)
+
+        def wait(seconds: float) -> bool:
+            watchdog.beat()
+            return self._halt.wait(seconds)
+
         try:
-            Projector(name, ledger=ledger, projection=make()).run(self._halt.wait)
+            Projector(name, ledger=ledger, projection=make()).run(wait)
         except Exception as exc:  # noqa: BLE001 - raised again by run
             self._failure = exc
         finally:
+            watchdog.stop()
             self._halt.set()
             ledger.close()

@@ -1,10 +1,12 @@
 """How far each stage is behind the one before it, from offsets alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kafka import KafkaConsumer, TopicPartition
 
-from neardup.kafka import Kafka, kafka_errors
+from neardup.errors import LogUnavailableError
+from neardup.kafka import Kafka, bounded, kafka_errors
 from neardup.topics import Topics
 from neardup.types import Position
 
@@ -75,10 +77,20 @@ class BacklogReader:
         return self._consumers[role]
 
     def _behind(self, role: str, *names: str) -> int:
+        doing = f"reading the offsets of {role}"
         consumer = self._consumer(role)
-        with kafka_errors(f"reading the offsets of {role}"):
-            partitions = [
-                TopicPartition(name, number) for name in names for number in consumer.partitions_for_topic(name) or ()
-            ]
-            ends = consumer.end_offsets(partitions, timeout_ms=5000)
-            return sum(end - (consumer.committed(partition, timeout_ms=5000) or 0) for partition, end in ends.items())
+        try:
+            with kafka_errors(doing):
+                return bounded(doing, lambda: _behind(consumer, names))
+        except LogUnavailableError:
+            # It may hang for good: the next call gets another one.
+            self._consumers.pop(role, None)
+            raise
+
+
+def _behind(consumer: KafkaConsumer, topics: Sequence[str]) -> int:
+    partitions = [
+        TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
+    ]
+    ends = consumer.end_offsets(partitions, timeout_ms=5000)
+    return sum(end - (consumer.committed(partition, timeout_ms=5000) or 0) for partition, end in ends.items())

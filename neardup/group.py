@@ -14,6 +14,7 @@ from kafka.structs import OffsetAndMetadata
 from neardup.backoff import BackOff
 from neardup.errors import ConfigError, UnavailableError
 from neardup.kafka import Kafka, kafka_errors
+from neardup.watchdog import Watchdog
 
 __all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
 
@@ -62,6 +63,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stop = stop
         self._generation = 0
         self._newly_assigned: list[TopicPartition] = []
+        self._watchdog = Watchdog(group)
         self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         with kafka_errors(f"joining group {group}"):
@@ -99,6 +101,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def poll(self, *, timeout_ms: int, max_records: int) -> list[ConsumerRecord]:
         """The next records of all partitions. Raises LogUnavailableError, FencedError."""
+        self._watchdog.beat()
         with kafka_errors(f"polling as {self._group}"):
             polled = self.consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
         if self._newly_assigned:
@@ -134,6 +137,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             else:
                 self.consumer.resume(*self.consumer.paused())
                 return result
+            self._watchdog.beat()
             self.consumer.pause(*self.consumer.assignment())
             if self._stop.wait(delay):
                 raise StoppedError
@@ -145,4 +149,5 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def close(self) -> None:
         """Leave the group."""
+        self._watchdog.stop()
         self.consumer.close(autocommit=False)

@@ -1,8 +1,10 @@
 """Kafka clients with this project's settings: the one place that knows how to reach the brokers."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import (
@@ -17,7 +19,9 @@ from kafka.errors import (
 from neardup.errors import ConfigError, FencedError, LogUnavailableError
 from neardup.settings import KafkaSettings
 
-__all__ = ["MAX_MESSAGE_BYTES", "Kafka", "kafka_errors"]
+__all__ = ["MAX_MESSAGE_BYTES", "Kafka", "bounded", "kafka_errors"]
+
+_T = TypeVar("_T")
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 
@@ -38,6 +42,27 @@ def kafka_errors(doing: str) -> Iterator[None]:
         ) from exc
     except KafkaError as exc:
         raise LogUnavailableError(f"{doing}: {type(exc).__name__}: {exc}") from exc
+
+
+def bounded(doing: str, action: Callable[[], _T], *, seconds: float = 15.0) -> _T:
+    """The result of `action`, or LogUnavailableError after `seconds`.
+
+    kafka-python 3.0 can wait without end where it looks up a group's coordinator, whatever time-out it is given; the
+    thread that hangs is left behind, and so must be the client it uses.
+    """
+    result: Future[_T] = Future()
+
+    def run() -> None:
+        try:
+            result.set_result(action())
+        except BaseException as exc:  # noqa: BLE001 - handed to the caller
+            result.set_exception(exc)
+
+    threading.Thread(target=run, name="kafka-bounded", daemon=True).start()
+    try:
+        return result.result(timeout=seconds)
+    except TimeoutError as exc:
+        raise LogUnavailableError(f"{doing}: no answer within {seconds:.0f} s") from exc
 
 
 class Kafka:

@@ -1,5 +1,7 @@
 """How far the pipeline has come, and whether it has processed everything published."""
 
+import threading
+
 from neardup.backlog import Backlog, BacklogReader
 from neardup.cli.wiring import Wiring
 from neardup.errors import UnavailableError
@@ -61,6 +63,20 @@ class Drain:
             return all(seq >= last for seq in self.applied().values())
         except UnavailableError:
             return False
+
+    def wait(self, stop: threading.Event, *, every_seconds: float = 0.25) -> threading.Event:
+        """An event that is set when nothing waits any more: watched by a thread of its own, for a look at the brokers
+        may take long and the caller has processes to keep running. `stop` ends the watching."""
+        drained = threading.Event()
+
+        def watch() -> None:
+            while not stop.wait(every_seconds):
+                if self.done():
+                    drained.set()
+                    return
+
+        threading.Thread(target=watch, name="drain", daemon=True).start()
+        return drained
 
     def close(self) -> None:
         """Close the connections."""

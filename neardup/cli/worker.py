@@ -91,13 +91,12 @@ def _supervise(settings: Settings, roles: tuple[str, ...], name: str, *, until_d
     stop = _stop_on_signals()
     supervisor = Supervisor({role: role_command(role, name) for role in roles})
     drain = Drain(settings) if until_drained else None
+    drained = drain.wait(stop) if drain is not None else threading.Event()
     try:
-        while not stop.wait(0.25):
+        while not stop.wait(0.25) and not drained.is_set():
             code = supervisor.check()
             if code is not None:
                 return code
-            if drain is not None and drain.done():
-                break
     finally:
         supervisor.stop()
     if drain is not None:

@@ -24,7 +24,7 @@ from neardup.supervisor import Supervisor
 from neardup.types import Embeddings, ImageId
 from tests.engines_fixture import EngineSettings
 
-DRAIN_SECONDS = 120
+DRAIN_SECONDS = 240
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,5 @@
-import multiprocessing
-from multiprocessing.synchronize import Event
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -58,27 +58,27 @@ def test_endpoints_need_all_engines(tmp_path: Path, names: tuple[str, ...]) -> N
         local_endpoints(LocalSettings(home=tmp_path))
 
 
-def _hold(lock: Path, held: Event, release: Event) -> None:
-    with exclusive(lock):
-        held.set()
-        release.wait(30)
-
-
 def test_second_process_waits_and_is_told(tmp_path: Path) -> None:
-    context = multiprocessing.get_context("spawn")
-    held, release = context.Event(), context.Event()
-    other = context.Process(target=_hold, args=(tmp_path / "lock", held, release))
-    other.start()
-    assert held.wait(30)
-    told = []
+    code = (
+        "import pathlib, sys\n"
+        "from neardup.engines.state import exclusive\n"
+        f"with exclusive(pathlib.Path({str(tmp_path / 'lock')!r})):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.read()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
+        assert other.stdin is not None
+        assert other.stdout is not None
+        assert other.stdout.readline() == b"held\n"
+        told = []
 
-    def waiting() -> None:
-        told.append(other.is_alive())
-        release.set()
+        def waiting() -> None:
+            told.append(other.poll() is None)
+            assert other.stdin is not None
+            other.stdin.close()
 
-    with exclusive(tmp_path / "lock", waiting=waiting):
-        assert told == [True]
-    other.join()
+        with exclusive(tmp_path / "lock", waiting=waiting):
+            assert told == [True]
 
 
 def test_lock_in_a_place_that_cannot_be(tmp_path: Path) -> None:
