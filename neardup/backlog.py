@@ -62,8 +62,7 @@ class BacklogReader:
         """How many offsets a topic has come to, over all its partitions."""
         consumer = self._consumer("assigner")
         with kafka_errors(f"reading the ends of {topic}"):
-            partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic) or ()]
-            return sum(consumer.end_offsets(partitions, timeout_ms=5000).values())
+            return sum(consumer.end_offsets(_partitions(consumer, [topic]), timeout_ms=5000).values())
 
     def close(self) -> None:
         """Close the connections."""
@@ -89,8 +88,16 @@ class BacklogReader:
 
 
 def _behind(consumer: KafkaConsumer, topics: Sequence[str]) -> int:
-    partitions = [
-        TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
-    ]
-    ends = consumer.end_offsets(partitions, timeout_ms=5000)
+    ends = consumer.end_offsets(_partitions(consumer, topics), timeout_ms=5000)
     return sum(end - (consumer.committed(partition, timeout_ms=5000) or 0) for partition, end in ends.items())
+
+
+def _partitions(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:
+    """All partitions; a topic the broker does not know (yet) must not pass for an empty one."""
+    found = []
+    for topic in topics:
+        numbers = consumer.partitions_for_topic(topic)
+        if not numbers:
+            raise LogUnavailableError(f"the broker does not know topic {topic}; if that lasts: neardup setup")
+        found += [TopicPartition(topic, number) for number in sorted(numbers)]
+    return found
