@@ -94,9 +94,8 @@ class DemoRun:
             click.echo("not all found: " + ", ".join(missed))
         click.echo(f"slowest step: {result['slowest_step']} ({result['seconds'][result['slowest_step']]:.1f} s)")
         click.echo(f"contact sheet: {result['contact_sheet']}")
-        click.echo("\nTry next (the engines go on running; `neardup engines down` stops them):")
-        neardup = Path(sys.argv[0])
-        program = "neardup" if shutil.which("neardup") else os.path.relpath(neardup)
+        program = _program()
+        click.echo(f"\nTry next (the engines go on running; `{program} engines down` stops them):")
         for command in (f"query {result['example']}", f"members {result['example']}", "clusters export"):
             click.echo(f"  NEARDUP_NAMESPACE={NAMESPACE} {program} {command}")
 
@@ -277,6 +276,12 @@ class _EngineBars:
             task = self._tasks["engines"] = self._progress.add_task("engines ready", total=5)
         if phase in {"ready", "running"}:
             self._progress.advance(task)
+
+
+def _program() -> str:
+    """How to call this program from where the user is: an environment that is not activated needs the path."""
+    in_environment = sys.prefix != sys.base_prefix
+    return os.path.relpath(sys.argv[0]) if in_environment and "VIRTUAL_ENV" not in os.environ else "neardup"
 
 
 def _clusters(truth: dict[ImageId, str], heads: dict[ImageId, ImageId]) -> list[dict[str, Any]]:

@@ -4,14 +4,19 @@ from collections.abc import Iterable
 
 from neardup.cli.wiring import Wiring
 from neardup.engines.doctor import Finding
+from neardup.errors import ConfigError
 from neardup.settings import Settings
 
 __all__ = ["namespace"]
 
 
 def namespace(settings: Settings) -> Iterable[Finding]:
-    """What `neardup setup` would change, and how much waits to be processed. Engines that are down raise."""
-    wiring = Wiring(settings)
+    """What `neardup setup` would change, and how much waits to be processed."""
+    try:
+        wiring = Wiring(settings)
+    except ConfigError as exc:
+        yield Finding(name="namespace", level="WARN", found=f"not checked: {exc}", remedy="neardup engines up")
+        return
     try:
         missing = wiring.setup(dry_run=True)
         if missing:
