@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neardup.errors import InvalidMessageError
-from neardup.lsh import LshModel, terms
+from neardup.lsh import LshModel, query_terms
 from neardup.messages import half
 from neardup.ports import CandidateSearch, Clock, PairScorer
 from neardup.types import CandidateList, Image, Match, PairBatch, Probe, Proposal, Source
@@ -51,10 +51,7 @@ class Proposer:
         searched = self._search.position()
         queries = self._lsh.query_codes(np.stack([image.lsh for _, image in images]), probes=self._rules.probes)
         probes = [
-            Probe(
-                terms=tuple(term for column in query.T for term in terms(column)),
-                exclude=(image.image_id,),
-            )
+            Probe(terms=query_terms(query), exclude=(image.image_id,))
             for query, (_, image) in zip(queries, images, strict=True)
         ]
         found = self._search.search(

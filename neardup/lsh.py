@@ -14,7 +14,7 @@ import numpy.typing as npt
 from neardup.errors import InvalidMessageError
 from neardup.types import Code, LshTerm, Vector
 
-__all__ = ["LshModel", "overlaps", "terms"]
+__all__ = ["LshModel", "overlaps", "query_terms", "terms"]
 
 
 class LshModel:
@@ -79,11 +79,6 @@ class LshModel:
         flips = np.uint16(1) << least.astype(np.uint16)
         return np.concatenate([own[:, :, None], own[:, :, None] ^ flips], axis=2)
 
-    def query_terms(self, embedding: Vector, *, probes: int = 1) -> tuple[LshTerm, ...]:
-        """The terms a probe asks for: tables * (1 + probes) of them, all different."""
-        codes = self.query_codes(embedding[None, :], probes=probes)[0]
-        return tuple(term for column in codes.T for term in terms(column))
-
     def _pack(self, bits: npt.NDArray[np.bool_]) -> Code:
         grouped = bits.reshape(-1, self.tables, self.bits_per_table)
         weights = (1 << np.arange(self.bits_per_table)).astype(np.uint16)
@@ -94,6 +89,11 @@ class LshModel:
 def terms(code: Code) -> tuple[LshTerm, ...]:
     """A code (tables,) as keywords: table number in decimal, bucket in hex, "17.a3f"."""
     return tuple(LshTerm(f"{table}.{bucket:x}") for table, bucket in enumerate(code.tolist()))
+
+
+def query_terms(query: Code) -> tuple[LshTerm, ...]:
+    """The terms a probe asks for, of shape (tables, 1 + probes): its own first; all of them different."""
+    return tuple(term for column in query.T for term in terms(column))
 
 
 def overlaps(query: npt.NDArray[np.uint16], codes: Code) -> npt.NDArray[np.int32]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from neardup.errors import UnknownImageError
-from neardup.lsh import LshModel, terms
+from neardup.lsh import LshModel, query_terms
 from neardup.messages import half
 from neardup.ports import CandidateSearch, ClusterStore, Embedder, PairScorer
 from neardup.types import (
@@ -119,10 +119,7 @@ class SimilarImages:
         return self._lookup(indexed.code[:, None], indexed.score, image_id)
 
     def _lookup(self, query: Code, score: Vector, image_id: ImageId | None) -> Lookup:
-        probe = Probe(
-            terms=tuple(term for column in query.T for term in terms(column)),
-            exclude=() if image_id is None else (image_id,),
-        )
+        probe = Probe(terms=query_terms(query), exclude=() if image_id is None else (image_id,))
         found = self._search.search([probe], limit=self._candidate_limit, minimum_overlap=self._minimum_overlap)[0]
         rows = found.candidates
         scored = self._scorer.score(

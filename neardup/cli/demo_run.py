@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import sys
 import threading
 import time
@@ -21,7 +20,7 @@ from neardup.cli.drain import Drain
 from neardup.cli.output import print_table
 from neardup.cli.wiring import Wiring
 from neardup.cli.worker import ROLES, role_command
-from neardup.demo.corpus import Copy, image_id, make_copies, plan_copies, sample_photos
+from neardup.demo.corpus import Copy, clear, image_id, make_copies, plan_copies, sample_photos
 from neardup.demo.figures import found_by_edit, judge
 from neardup.demo.sheet import write_sheet
 from neardup.engines.reporter import EnginePhase
@@ -65,7 +64,7 @@ class DemoRun:
                 wiring = Wiring(self._settings)
                 wiring.drop()
                 wiring.setup()
-            shutil.rmtree(self._folder / "images", ignore_errors=True)
+            clear(self._folder / "images")
             with self._worker() as check:
                 with self._timed("edited copies"):
                     files = self._copies(plan_copies(photos, self._folder / "images", edits_a_photo=edits))
