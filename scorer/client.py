@@ -40,7 +40,8 @@ _SERVICE_CONFIG: Final = json.dumps(
 _RECONNECT: Final = (
     ("grpc.service_config", _SERVICE_CONFIG),
     ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.min_reconnect_backoff_ms", 100),
+    # This also is how long one attempt to connect may take: a busy machine needs more than an instant.
+    ("grpc.min_reconnect_backoff_ms", 2000),
     ("grpc.max_reconnect_backoff_ms", 2000),
 )
 
