@@ -34,6 +34,7 @@ class BacklogReader:
         self._kafka = kafka
         self._topics = topics
         self._consumers: dict[str, KafkaConsumer] = {}
+        self._uncommitted: KafkaConsumer | None = None
 
     def read(self) -> Backlog:
         """The backlog of every stage before the ledger. Raises LogUnavailableError."""
@@ -58,6 +59,15 @@ class BacklogReader:
         with kafka_errors("reading the end of the ledger"):
             return int(self._consumer("assigner").end_offsets([partition], timeout_ms=5000)[partition])
 
+    def undeclared(self) -> int:
+        """Offsets of the ledger that are written but not yet readable: transactions that are being committed."""
+        partition = TopicPartition(self._topics.ledger, 0)
+        if self._uncommitted is None:
+            self._uncommitted = self._kafka.consumer(isolation_level="read_uncommitted")
+        with kafka_errors("reading the end of the ledger"):
+            ends = self._uncommitted.end_offsets([partition], timeout_ms=5000)
+        return int(ends[partition]) - self.ledger_end()
+
     def written(self, topic: str) -> int:
         """How many offsets a topic has come to, over all its partitions."""
         consumer = self._consumer("assigner")
@@ -68,6 +78,8 @@ class BacklogReader:
         """Close the connections."""
         for consumer in self._consumers.values():
             consumer.close(autocommit=False)
+        if self._uncommitted is not None:
+            self._uncommitted.close(autocommit=False)
 
     def _consumer(self, role: str) -> KafkaConsumer:
         if role not in self._consumers:

@@ -13,7 +13,7 @@ from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
 from neardup.errors import ConfigError, UnavailableError
-from neardup.kafka import Kafka, kafka_errors
+from neardup.kafka import Kafka, bounded, kafka_errors
 from neardup.watchdog import Watchdog
 
 __all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
@@ -107,8 +107,24 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         if self._newly_assigned:
             # Here, not in the client's callback: what is done for a new partition may itself ask the brokers.
             newly, self._newly_assigned = self._newly_assigned, []
+            self._rewind(newly)
             self.on_assigned(newly)
+            return []
         return [record for records in polled.values() for record in records]
+
+    def _rewind(self, partitions: Sequence[TopicPartition]) -> None:
+        """Go on at the committed offsets: the client keeps its position in a partition that a rebalance takes and gives
+        back, but whoever processes the records has dropped what was not committed."""
+        consumer = self.consumer
+        doing = f"reading the committed offsets of {self._group}"
+        with kafka_errors(doing):
+            committed = bounded(doing, lambda: {one: consumer.committed(one, timeout_ms=5000) for one in partitions})
+            for partition, offset in committed.items():
+                if partition in consumer.assignment():
+                    if offset is None:
+                        consumer.seek_to_beginning(partition)
+                    else:
+                        consumer.seek(partition, offset)
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""

@@ -57,7 +57,7 @@ class Drain:
     def done(self) -> bool:
         """Whether nothing waits anywhere."""
         try:
-            if self.backlog().total:
+            if self.backlog().total or self._backlog.undeclared() > 0:
                 return False
             last = self.decisions()
             return all(seq >= last for seq in self.applied().values())

@@ -47,7 +47,8 @@ def test_bad_messages_become_dead_letters_and_good_ones_go_on(pipeline: Pipeline
     producer.close()
 
     assert set(running.wiring.store.placements([*good, ImageId("zeros"), ImageId("nan")])) == set(good)
-    letters = list(read_dead_letters(running.wiring.kafka, topics))
+    # A message may be put aside twice when the group is rebalanced before its offset is committed.
+    letters = list({one.source: one for one in read_dead_letters(running.wiring.kafka, topics)}.values())
     assert len(letters) == len(bad) + 2
     for topic, value, reason in bad:
         found = [one for one in letters if one.source.topic == topic and one.value == value]
