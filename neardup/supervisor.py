@@ -14,10 +14,14 @@ import structlog
 
 from neardup.backoff import BackOff
 
-__all__ = ["EXIT_CONFIG", "EXIT_INCOMPATIBLE", "Supervisor", "die_with_parent"]
+__all__ = ["EXIT_CONFIG", "EXIT_INCOMPATIBLE", "SINGLE_THREADED", "Supervisor", "die_with_parent"]
 
 EXIT_CONFIG = 2
 EXIT_INCOMPATIBLE = 3
+
+SINGLE_THREADED = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+"""Defaults for processes that share the cores: threads of the numerical libraries would only take them from each other
+(embedding photos on 2 cores: 3.4 s against 6.7 s for 140)."""
 
 _log = structlog.get_logger("supervisor")
 _PR_SET_PDEATHSIG = 1
@@ -54,7 +58,7 @@ class Supervisor:
     ) -> None:
         self._children = {role: _Child(command) for role, command in commands.items()}
         self._stderr = stderr
-        self._environment = environment
+        self._environment = SINGLE_THREADED | dict(os.environ if environment is None else environment)
 
     @property
     def pids(self) -> dict[str, int]:

@@ -14,6 +14,7 @@ from neardup.cli.output import json_option, print_json
 from neardup.errors import ConfigError, InvalidImageError, InvalidMessageError
 from neardup.ports import Embedder
 from neardup.settings import load_settings
+from neardup.supervisor import SINGLE_THREADED
 from neardup.types import Embeddings, ImageId
 
 __all__ = ["add", "embed_files", "find_images"]
@@ -50,6 +51,8 @@ def embed_files(files: list[Path], embedder: str) -> Iterator[tuple[Path, Embedd
         yield from map(_embed, files)
         return
     workers = len(os.sched_getaffinity(0))
+    for name, value in SINGLE_THREADED.items():
+        os.environ.setdefault(name, value)
     with ProcessPoolExecutor(
         workers, mp_context=get_context("spawn"), initializer=_start, initargs=(embedder,)
     ) as pool:
