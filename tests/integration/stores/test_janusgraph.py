@@ -53,7 +53,8 @@ def test_a_broken_connection_is_opened_again(url: str, gremlin: Gremlin, relay_t
         decision = make_decision(1, "a", "a")
         store.apply([decision], upto=position_of(decision))
         relay.cut()
-        with pytest.raises(ClusterStoreUnavailableError):
+        # Replaced at once where the driver knows that it was closed, else by the request after the one that found out.
+        with suppress(ClusterStoreUnavailableError):
             store.position()
         assert store.position().seq == 1
 
