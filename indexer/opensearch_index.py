@@ -8,7 +8,7 @@ from opensearchpy import OpenSearch
 
 from neardup.errors import SearchUnavailableError
 from neardup.types import ImageId, IndexedImage, Position
-from opensearch_templates.connection import search_errors
+from opensearch_templates.connection import part_failed, search_errors
 from opensearch_templates.documents import document_of_image
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position, write_position
@@ -43,7 +43,7 @@ class OpenSearchImageIndex:
             answer = self._client.bulk(index=self._names.write, body="".join(actions), params={"require_alias": "true"})
         if answer["errors"]:
             for failure in _failures(answer["items"]):
-                raise SearchUnavailableError(f"OpenSearch: writing images failed: {failure}")
+                raise part_failed("writing images", failure["error"])
 
     def _refresh(self) -> None:
         with search_errors("refreshing the index"):

@@ -1,16 +1,16 @@
 """The OpenSearch client, and its errors in this project's words."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 from opensearchpy import NotFoundError, OpenSearch, OpenSearchException
 
-from neardup.errors import IncompatibleIndexError, SearchUnavailableError
+from neardup.errors import IncompatibleIndexError, NearDupError, SearchUnavailableError
 from neardup.settings import OpenSearchSettings
 
-__all__ = ["connect", "missing_index", "search_errors"]
+__all__ = ["connect", "part_failed", "search_errors"]
 
 # The client logs what it also raises, and every 404 that is an answer.
 logging.getLogger("opensearch").setLevel(logging.ERROR)
@@ -49,3 +49,10 @@ def missing_index() -> IncompatibleIndexError:
         "OpenSearch has no index for this namespace, embedder and these LSH settings (lsh_version): "
         "create it with: neardup setup, or use the settings that the corpus was indexed with"
     )
+
+
+def part_failed(doing: str, error: Mapping[str, Any]) -> NearDupError:
+    """The error that one part of a bulk or multi answer reports."""
+    if error["type"] == "index_not_found_exception":
+        return missing_index()
+    return SearchUnavailableError(f"OpenSearch: {doing} failed: {error}")

@@ -6,9 +6,9 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
-from neardup.errors import NearDupError, SearchUnavailableError
+from neardup.errors import SearchUnavailableError
 from neardup.types import CandidateList, ImageId, IndexedImage, Position, Probe
-from opensearch_templates.connection import missing_index, search_errors
+from opensearch_templates.connection import part_failed, search_errors
 from opensearch_templates.documents import image_of_document
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position
@@ -49,7 +49,7 @@ class OpenSearchCandidateSearch:
                 answer = self._client.mget(index=self._names.read, body=body)
             for document in answer["docs"]:
                 if "error" in document:
-                    raise _failed("reading images", document["error"])
+                    raise part_failed("reading images", document["error"])
                 if document["found"]:
                     image = image_of_document(document["_id"], document["_source"])
                     images[image.image_id] = image
@@ -62,15 +62,8 @@ class OpenSearchCandidateSearch:
             answer = self._client.msearch(body="\n".join(lines) + "\n")
         for part in answer["responses"]:
             if "error" in part:
-                raise _failed("searching", part["error"])
+                raise part_failed("searching", part["error"])
             if part["timed_out"] or part["_shards"]["failed"]:
                 raise SearchUnavailableError(f"OpenSearch answered for a part of its shards only: {part['_shards']}")
         responses: list[Mapping[str, Any]] = answer["responses"]
         return responses
-
-
-def _failed(doing: str, error: Mapping[str, Any]) -> NearDupError:
-    """The error that one part of an answer reports."""
-    if error["type"] == "index_not_found_exception":
-        return missing_index()
-    return SearchUnavailableError(f"OpenSearch: {doing} failed: {error}")
