@@ -3,12 +3,13 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
-from neardup.errors import ClusterConflictError, LogUnavailableError
-from neardup.kafka import Kafka, bounded, kafka_errors
+from neardup.errors import ClusterConflictError
+from neardup.kafka import Kafka, RenewedConsumer, kafka_errors
 from neardup.messages import HeadChange
 from neardup.topics import Topics
 from neardup.types import Decision, Position
@@ -23,22 +24,14 @@ class HeadsFeed:
     def __init__(self, kafka: Kafka, topics: Topics) -> None:
         self._topic = topics.heads
         self._ledger = TopicPartition(topics.ledger, 0)
+        self._offsets = RenewedConsumer(partial(kafka.consumer, group_id=topics.group("feed")))
         self._kafka = kafka
-        self._group = topics.group("feed")
-        self._offsets = kafka.consumer(group_id=self._group)
-        self._producer: KafkaProducer = kafka.producer()
+        self._producer: KafkaProducer | None = None
 
     def position(self) -> Position:
         """The last position whose changes are durable."""
-        doing = "reading the position of the change feed"
-        try:
-            with kafka_errors(doing):
-                committed = bounded(
-                    doing, lambda: self._offsets.committed(self._ledger, metadata=True, timeout_ms=5000)
-                )
-        except LogUnavailableError:
-            self._offsets = self._kafka.consumer(group_id=self._group)
-            raise
+        with self._offsets.use("reading the position of the change feed") as consumer:
+            committed = consumer.committed(self._ledger, metadata=True, timeout_ms=5000)
         if committed is None or not committed.metadata:
             return Position()
         return Position(**json.loads(committed.metadata))
@@ -48,6 +41,7 @@ class HeadsFeed:
         applied = self.position().seq
         if decisions[0].seq != applied + 1:
             raise ClusterConflictError(f"the change feed stands at seq {applied}, not before {decisions[0].seq}")
+        self._producer = self._producer or self._kafka.producer()
         with kafka_errors("writing the change feed"):
             futures = [
                 self._producer.send(self._topic, key=decision.image_id.encode(), value=_change(decision).encode())
@@ -56,15 +50,15 @@ class HeadsFeed:
             self._producer.flush(timeout=30)
             for future in futures:
                 future.get(timeout=0)
-            metadata = json.dumps(asdict(upto), separators=(",", ":"))
-            self._offsets.commit(
-                {self._ledger: OffsetAndMetadata(upto.ledger_offset + 1, metadata, -1)}, timeout_ms=10_000
-            )
+        metadata = json.dumps(asdict(upto), separators=(",", ":"))
+        with self._offsets.use("recording the position of the change feed") as consumer:
+            consumer.commit({self._ledger: OffsetAndMetadata(upto.ledger_offset + 1, metadata, -1)}, timeout_ms=10_000)
 
     def close(self) -> None:
         """Close the connections."""
-        self._producer.close(timeout=5)
-        self._offsets.close(autocommit=False)
+        if self._producer is not None:
+            self._producer.close(timeout=5)
+        self._offsets.close()
 
 
 def _change(decision: Decision) -> HeadChange:

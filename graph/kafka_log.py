@@ -84,10 +84,14 @@ class KafkaLedgerWriter:
                 sent.append(
                     self._producer.send(self._topics.requeue, key=proposal.image_id.encode(), value=record.encode())
                 )
-            self._producer.flush()
+            self._producer.flush(timeout=30)
             for future in sent:
                 future.get(timeout=0)
             self._producer.commit_transaction()
+
+    def close(self) -> None:
+        """Close the connection; an open transaction is left to its time-out."""
+        self._producer.close(timeout=5)
 
 
 class KafkaProposalLog:

@@ -2,15 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from kafka import KafkaConsumer, TopicPartition
 
 from neardup.errors import LogUnavailableError
-from neardup.kafka import Kafka, bounded, kafka_errors
+from neardup.kafka import Kafka, RenewedConsumer
 from neardup.topics import Topics
 from neardup.types import Position
 
 __all__ = ["Backlog", "BacklogReader"]
+
+_ANSWER_MS = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,10 +34,14 @@ class BacklogReader:
     """Reads committed offsets of the groups and ends of the topics. Not thread-safe."""
 
     def __init__(self, kafka: Kafka, topics: Topics) -> None:
-        self._kafka = kafka
         self._topics = topics
-        self._consumers: dict[str, KafkaConsumer] = {}
-        self._uncommitted: KafkaConsumer | None = None
+        # They never subscribe, so they never join the groups whose offsets they read.
+        self._groups = {
+            role: RenewedConsumer(partial(kafka.consumer, group_id=topics.group(role)))
+            for role in ("join", "propose", "assigner")
+        }
+        self._committed = self._groups["assigner"]
+        self._uncommitted = RenewedConsumer(partial(kafka.consumer, isolation_level="read_uncommitted"))
 
     def read(self) -> Backlog:
         """The backlog of every stage before the ledger. Raises LogUnavailableError."""
@@ -55,53 +62,33 @@ class BacklogReader:
 
     def ledger_end(self) -> int:
         """The offset after the last committed entry of the ledger, markers counted."""
-        partition = TopicPartition(self._topics.ledger, 0)
-        with kafka_errors("reading the end of the ledger"):
-            return int(self._consumer("assigner").end_offsets([partition], timeout_ms=5000)[partition])
+        return self._ledger_end(self._committed)
 
     def undeclared(self) -> int:
         """Offsets of the ledger that are written but not yet readable: transactions that are being committed."""
-        partition = TopicPartition(self._topics.ledger, 0)
-        if self._uncommitted is None:
-            self._uncommitted = self._kafka.consumer(isolation_level="read_uncommitted")
-        with kafka_errors("reading the end of the ledger"):
-            ends = self._uncommitted.end_offsets([partition], timeout_ms=5000)
-        return int(ends[partition]) - self.ledger_end()
+        return self._ledger_end(self._uncommitted) - self.ledger_end()
 
     def written(self, topic: str) -> int:
         """How many offsets a topic has come to, over all its partitions."""
-        consumer = self._consumer("assigner")
-        with kafka_errors(f"reading the ends of {topic}"):
-            return sum(consumer.end_offsets(_partitions(consumer, [topic]), timeout_ms=5000).values())
+        with self._committed.use(f"reading the ends of {topic}") as consumer:
+            return sum(consumer.end_offsets(_partitions(consumer, [topic]), timeout_ms=_ANSWER_MS).values())
 
     def close(self) -> None:
         """Close the connections."""
-        for consumer in self._consumers.values():
-            consumer.close(autocommit=False)
-        if self._uncommitted is not None:
-            self._uncommitted.close(autocommit=False)
+        for consumer in (*self._groups.values(), self._uncommitted):
+            consumer.close()
 
-    def _consumer(self, role: str) -> KafkaConsumer:
-        if role not in self._consumers:
-            # Never subscribes, so it never joins the group whose offsets it reads.
-            self._consumers[role] = self._kafka.consumer(group_id=self._topics.group(role))
-        return self._consumers[role]
+    def _ledger_end(self, connection: RenewedConsumer) -> int:
+        partition = TopicPartition(self._topics.ledger, 0)
+        with connection.use("reading the end of the ledger") as consumer:
+            return int(consumer.end_offsets([partition], timeout_ms=_ANSWER_MS)[partition])
 
     def _behind(self, role: str, *names: str) -> int:
-        doing = f"reading the offsets of {role}"
-        consumer = self._consumer(role)
-        try:
-            with kafka_errors(doing):
-                return bounded(doing, lambda: _behind(consumer, names))
-        except LogUnavailableError:
-            # It may hang for good: the next call gets another one.
-            self._consumers.pop(role, None)
-            raise
-
-
-def _behind(consumer: KafkaConsumer, topics: Sequence[str]) -> int:
-    ends = consumer.end_offsets(_partitions(consumer, topics), timeout_ms=5000)
-    return sum(end - (consumer.committed(partition, timeout_ms=5000) or 0) for partition, end in ends.items())
+        with self._groups[role].use(f"reading the offsets of {role}") as consumer:
+            ends = consumer.end_offsets(_partitions(consumer, names), timeout_ms=_ANSWER_MS)
+            return sum(
+                end - (consumer.committed(partition, timeout_ms=_ANSWER_MS) or 0) for partition, end in ends.items()
+            )
 
 
 def _partitions(consumer: KafkaConsumer, topics: Sequence[str]) -> list[TopicPartition]:

@@ -12,8 +12,8 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
-from neardup.errors import ConfigError, UnavailableError
-from neardup.kafka import Kafka, bounded, kafka_errors
+from neardup.errors import ConfigError, LogUnavailableError, UnavailableError
+from neardup.kafka import Kafka, kafka_errors
 from neardup.watchdog import Watchdog
 
 __all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
@@ -21,6 +21,7 @@ __all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
 _log = structlog.get_logger("group")
 _T = TypeVar("_T")
 _TOPICS_WITHIN_SECONDS = 15.0
+_QUIET_SECONDS = 20.0
 
 
 class PartitionsLostError(Exception):
@@ -64,6 +65,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation = 0
         self._newly_assigned: list[TopicPartition] = []
         self._watchdog = Watchdog(group)
+        self._quiet_since = time.monotonic()
+        self._behind = False
         self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         with kafka_errors(f"joining group {group}"):
@@ -102,6 +105,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
     def poll(self, *, timeout_ms: int, max_records: int) -> list[ConsumerRecord]:
         """The next records of all partitions. Raises LogUnavailableError, FencedError."""
         self._watchdog.beat()
+        self._expect_progress()
         with kafka_errors(f"polling as {self._group}"):
             polled = self.consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
         if self._newly_assigned:
@@ -110,15 +114,32 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             self._rewind(newly)
             self.on_assigned(newly)
             return []
-        return [record for records in polled.values() for record in records]
+        records = [record for of_partition in polled.values() for record in of_partition]
+        if records:
+            self._quiet_since, self._behind = time.monotonic(), False
+        return records
+
+    def _expect_progress(self) -> None:
+        """A client that brings nothing although there is something has lost its way: raises LogUnavailableError."""
+        if time.monotonic() - self._quiet_since < _QUIET_SECONDS:
+            return
+        self._quiet_since = time.monotonic()
+        with kafka_errors(f"looking for what {self._group} has not read"):
+            reading = sorted(self.consumer.assignment() - self.consumer.paused())
+            ends = self.consumer.end_offsets(reading, timeout_ms=5000) if reading else {}
+            unread = sum(end - self.consumer.position(one, timeout_ms=5000) for one, end in ends.items())
+        if unread > 0 and self._behind:
+            raise LogUnavailableError(
+                f"{self._group} has {unread} offsets to read, but for {2 * _QUIET_SECONDS:.0f} s nothing came"
+            )
+        self._behind = unread > 0
 
     def _rewind(self, partitions: Sequence[TopicPartition]) -> None:
         """Go on at the committed offsets: the client keeps its position in a partition that a rebalance takes and gives
         back, but whoever processes the records has dropped what was not committed."""
         consumer = self.consumer
-        doing = f"reading the committed offsets of {self._group}"
-        with kafka_errors(doing):
-            committed = bounded(doing, lambda: {one: consumer.committed(one, timeout_ms=5000) for one in partitions})
+        with kafka_errors(f"reading the committed offsets of {self._group}"):
+            committed = {partition: consumer.committed(partition, timeout_ms=5000) for partition in partitions}
             for partition, offset in committed.items():
                 if partition in consumer.assignment():
                     if offset is None:
@@ -166,4 +187,4 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
     def close(self) -> None:
         """Leave the group."""
         self._watchdog.stop()
-        self.consumer.close(autocommit=False)
+        self.consumer.close(autocommit=False, timeout_ms=5000)

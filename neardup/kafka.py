@@ -2,9 +2,8 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from typing import Any, TypeVar
+from contextlib import contextmanager, suppress
+from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import (
@@ -12,18 +11,21 @@ from kafka.errors import (
     InvalidProducerEpochError,
     InvalidSessionTimeoutError,
     KafkaError,
+    KafkaTimeoutError,
     ProducerFencedError,
     TransactionalIdAuthorizationFailedError,
 )
+from kafka.net.compat import KafkaNetClient
+from kafka.net.selector import NetworkSelector
 
 from neardup.errors import ConfigError, FencedError, LogUnavailableError
 from neardup.settings import KafkaSettings
 
-__all__ = ["MAX_MESSAGE_BYTES", "Kafka", "bounded", "kafka_errors"]
-
-_T = TypeVar("_T")
+__all__ = ["MAX_MESSAGE_BYTES", "Kafka", "RenewedConsumer", "kafka_errors"]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+_LONGEST_CALL_SECONDS = 30.0
+_CLOSE_MS = 5000
 
 
 @contextmanager
@@ -44,25 +46,31 @@ def kafka_errors(doing: str) -> Iterator[None]:
         raise LogUnavailableError(f"{doing}: {type(exc).__name__}: {exc}") from exc
 
 
-def bounded(doing: str, action: Callable[[], _T], *, seconds: float = 15.0) -> _T:
-    """The result of `action`, or LogUnavailableError after `seconds`.
+class BoundedSelector(NetworkSelector):  # type: ignore[misc]
+    """The client's event loop, whose callers wait at most `longest_call_seconds` for it.
 
-    kafka-python 3.0 can wait without end where it looks up a group's coordinator, whatever time-out it is given; the
-    thread that hangs is left behind, and so must be the client it uses.
+    kafka-python 3.0 waits without end for its own event loop, whatever time-out a call was given (its issue 3121); a
+    loop that lost a task then hangs the caller for good. Raises KafkaTimeoutError; the client may be of no more use.
     """
-    result: Future[_T] = Future()
 
-    def run() -> None:
-        try:
-            result.set_result(action())
-        except BaseException as exc:  # noqa: BLE001 - handed to the caller
-            result.set_exception(exc)
+    longest_call_seconds = _LONGEST_CALL_SECONDS
 
-    threading.Thread(target=run, name="kafka-bounded", daemon=True).start()
-    try:
-        return result.result(timeout=seconds)
-    except TimeoutError as exc:
-        raise LogUnavailableError(f"{doing}: no answer within {seconds:.0f} s") from exc
+    def run(self, coro: Any, *args: Any) -> Any:
+        """The result of a coroutine of the event loop."""
+        if self._io_thread is None or self._io_thread is threading.current_thread():
+            return super().run(coro, *args)
+        done = threading.Event()
+        future = self.call_soon_with_future(coro, *args)
+        future.add_both(lambda _: done.set())
+        if not done.wait(self.longest_call_seconds):
+            raise KafkaTimeoutError(f"the Kafka client did not answer within {self.longest_call_seconds:.0f} s")
+        if future.exception is not None:
+            raise future.exception
+        return future.value
+
+
+def _client(**config: Any) -> KafkaNetClient:
+    return KafkaNetClient(net=BoundedSelector(**config), **config)
 
 
 class Kafka:
@@ -73,6 +81,7 @@ class Kafka:
             "bootstrap_servers": bootstrap_servers.split(","),
             "security_protocol": settings.security_protocol,
             "reconnect_backoff_max_ms": 1000,
+            "kafka_client": _client,
         }
         if settings.sasl_mechanism:
             self._connection |= {
@@ -122,3 +131,30 @@ class Kafka:
         """An administration client."""
         with kafka_errors("connecting to Kafka"):
             return KafkaAdminClient(**self._connection)
+
+
+class RenewedConsumer:
+    """A consumer for asking the brokers, opened when it is first used and opened anew after any failure: a client that
+    did not answer once may never answer again. Not thread-safe."""
+
+    def __init__(self, make: Callable[[], KafkaConsumer]) -> None:
+        self._make = make
+        self._consumer: KafkaConsumer | None = None
+
+    @contextmanager
+    def use(self, doing: str) -> Iterator[KafkaConsumer]:
+        """The consumer, for the time of the block. Raises LogUnavailableError; `doing` says what was tried."""
+        try:
+            with kafka_errors(doing):
+                self._consumer = self._consumer or self._make()
+                yield self._consumer
+        except LogUnavailableError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            with suppress(KafkaError, RuntimeError):
+                consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)

@@ -1,20 +1,27 @@
 """Reading one partition of a topic by offset: what the ledger and the proposals have in common."""
 
-from kafka import TopicPartition
+import time
+
+from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from neardup.kafka import Kafka, kafka_errors
+from neardup.errors import LogUnavailableError
+from neardup.kafka import Kafka, RenewedConsumer
 
 __all__ = ["PartitionReader"]
 
+_ANSWER_MS = 5000
+_LONGEST_READ_SECONDS = 20.0
+
 
 class PartitionReader:
-    """A cursor over the committed records of one partition. Not thread-safe."""
+    """A cursor over the committed records of one partition. Not thread-safe. Opened when it is first used, and opened
+    anew after any failure."""
 
     def __init__(self, kafka: Kafka, topic: str, partition: int = 0, *, wait_ms: int = 200) -> None:
-        self._consumer = kafka.consumer()
+        self._kafka = kafka
         self._partition = TopicPartition(topic, partition)
-        self._consumer.assign([self._partition])
+        self._connection = RenewedConsumer(self._open)
         self._wait_ms = wait_ms
         self._next = -1
 
@@ -23,26 +30,30 @@ class PartitionReader:
 
         Raises LogUnavailableError when the end cannot be reached.
         """
-        with kafka_errors(f"reading {self._partition.topic}"):
+        topic = self._partition.topic
+        deadline = time.monotonic() + _LONGEST_READ_SECONDS
+        with self._connection.use(f"reading {topic}") as consumer:
             if offset != self._next:
-                self._consumer.seek(self._partition, offset)
+                consumer.seek(self._partition, offset)
             while True:
-                polled = self._consumer.poll(timeout_ms=self._wait_ms, max_records=limit)
+                polled = consumer.poll(timeout_ms=self._wait_ms, max_records=limit)
                 records: list[ConsumerRecord] = polled.get(self._partition, [])
-                position = self._consumer.position(self._partition, timeout_ms=5000)
+                position = consumer.position(self._partition, timeout_ms=_ANSWER_MS)
                 self._next = records[-1].offset + 1 if records else offset
-                if records or position >= self.end():
+                if records or position >= self._end(consumer):
                     return records
+                if time.monotonic() > deadline:
+                    raise LogUnavailableError(f"reading {topic}: nothing came from offset {offset} on, before its end")
 
     def end(self) -> int:
         """The offset after the last committed record, transaction markers counted."""
-        with kafka_errors(f"reading the end of {self._partition.topic}"):
-            return int(self._consumer.end_offsets([self._partition], timeout_ms=5000)[self._partition])
+        with self._connection.use(f"reading the end of {self._partition.topic}") as consumer:
+            return self._end(consumer)
 
     def start(self) -> int:
         """The offset of the oldest record still there."""
-        with kafka_errors(f"reading the start of {self._partition.topic}"):
-            return int(self._consumer.beginning_offsets([self._partition], timeout_ms=5000)[self._partition])
+        with self._connection.use(f"reading the start of {self._partition.topic}") as consumer:
+            return int(consumer.beginning_offsets([self._partition], timeout_ms=_ANSWER_MS)[self._partition])
 
     def tail(self, count: int) -> list[ConsumerRecord]:
         """The last committed records: at least `count`, or all there are."""
@@ -60,4 +71,13 @@ class PartitionReader:
 
     def close(self) -> None:
         """Close the connection."""
-        self._consumer.close(autocommit=False)
+        self._connection.close()
+
+    def _open(self) -> KafkaConsumer:
+        consumer = self._kafka.consumer()
+        consumer.assign([self._partition])
+        self._next = -1
+        return consumer
+
+    def _end(self, consumer: KafkaConsumer) -> int:
+        return int(consumer.end_offsets([self._partition], timeout_ms=_ANSWER_MS)[self._partition])

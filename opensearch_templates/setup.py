@@ -5,7 +5,7 @@ from importlib.resources import files
 from typing import Any
 
 from opensearchpy import OpenSearch
-from opensearchpy.exceptions import NotFoundError
+from opensearchpy.exceptions import NotFoundError, RequestError
 
 from neardup.errors import IncompatibleIndexError
 from neardup.settings import Settings
@@ -64,7 +64,7 @@ def setup_index(client: OpenSearch, settings: Settings, lsh_version: str, *, dry
             if not dry_run:
                 small = load_template("projections")
                 small["settings"]["index"]["number_of_replicas"] = settings.opensearch.replicas
-                client.indices.create(index=projections, body=small)
+                _create(client, projections, small)
         if client.indices.exists_alias(name=names.read):
             check_index(client, settings, lsh_version)
         else:
@@ -73,7 +73,7 @@ def setup_index(client: OpenSearch, settings: Settings, lsh_version: str, *, dry
                 # A position that outlived its index would claim decisions that the new one does not hold.
                 client.delete(index=projections, id=names.read, params={"refresh": "true"}, ignore=404)
                 aliases: dict[str, Any] = {names.read: {}, names.write: {"is_write_index": True}}
-                client.indices.create(index=names.index, body={"aliases": aliases})
+                _create(client, names.index, {"aliases": aliases})
     return changes
 
 
@@ -106,6 +106,15 @@ def drop_namespace(client: OpenSearch, namespace: str) -> list[str]:
         for template in templates:
             client.indices.delete_index_template(name=template, ignore=404)
     return indices + templates
+
+
+def _create(client: OpenSearch, index: str, body: dict[str, Any]) -> None:
+    """Create an index; somebody who sets up at the same moment may be quicker."""
+    try:
+        client.indices.create(index=index, body=body)
+    except RequestError as exc:
+        if exc.error != "resource_already_exists_exception":
+            raise
 
 
 def _clause_limit(client: OpenSearch) -> int:

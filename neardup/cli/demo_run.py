@@ -33,6 +33,7 @@ from neardup.types import ImageId
 __all__ = ["DemoRun"]
 
 NAMESPACE = "demo"
+_STALLED_SECONDS = 150.0
 _STAGES = ("joined", "proposed", "decided", "graph", "index", "cache", "feed")
 
 
@@ -42,6 +43,7 @@ class DemoRun:
     def __init__(self, settings: Settings, *, quiet: bool) -> None:
         self._settings = settings.model_copy(update={"namespace": NAMESPACE})
         self._folder = settings.local.home / "demo"
+        self._log = self._folder / "worker.log"
         self._seconds: dict[str, float] = {}
         self._console = Console(stderr=True)
         self._progress = Progress(
@@ -108,13 +110,12 @@ class DemoRun:
     def _worker(self) -> Iterator["_Check"]:
         """The worker's processes, watched as long as the demo runs."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        log = self._folder / "worker.log"
         environment = os.environ | {"NEARDUP_NAMESPACE": NAMESPACE}
-        with log.open("wb") as stderr:
+        with self._log.open("wb") as stderr:
             supervisor = Supervisor(
                 {role: role_command(role, "demo") for role in ROLES}, stderr=stderr, environment=environment
             )
-            check = _Check(supervisor, log)
+            check = _Check(supervisor, self._log)
             try:
                 yield check
             finally:
@@ -151,6 +152,7 @@ class DemoRun:
     def _drain(self, published: int, check: "_Check") -> None:
         drain = Drain(self._settings)
         tasks = {stage: self._progress.add_task(_LABELS[stage], total=published) for stage in _STAGES}
+        moved, last = time.monotonic(), dict.fromkeys(_STAGES, 0)
         try:
             while True:
                 check()
@@ -158,11 +160,18 @@ class DemoRun:
                     counts = drain.progress()
                     done = drain.done()
                 except UnavailableError:
-                    counts, done = {}, False
+                    counts, done = last, False
                 for stage, count in counts.items():
                     self._progress.update(tasks[stage], completed=min(count, published))
                 if done:
                     return
+                if counts != last:
+                    moved, last = time.monotonic(), counts
+                elif time.monotonic() - moved > _STALLED_SECONDS:
+                    raise UnavailableError(
+                        f"nothing has moved for {_STALLED_SECONDS:.0f} s, of {published} images: {last}; "
+                        f"the worker's log says why: {self._log}"
+                    )
                 time.sleep(0.2)
         finally:
             drain.close()

@@ -59,7 +59,8 @@ def logs(request: pytest.FixtureRequest) -> Iterator[Logs]:
     yield Logs(
         ledger=real, writer=writer, requeued=lambda: requeued_on_kafka(kafka, topics, partitions=settings.partitions)
     )
-    real.close()
+    for opened in (real, *writers):
+        opened.close()
     drop_topics(kafka, topics, settings)
 
 
@@ -186,12 +187,13 @@ def test_another_ledger_under_the_same_name_is_noticed(engine_settings: EngineSe
     assert settings.bootstrap_servers is not None
     kafka, topics = Kafka(settings, settings.bootstrap_servers), Topics("contractledger2")
     setup_topics(kafka, topics, settings)
-    ledger = KafkaLedger(kafka, topics)
+    ledger, writer = KafkaLedger(kafka, topics), KafkaLedgerWriter(kafka, topics)
     try:
-        KafkaLedgerWriter(kafka, topics).append(DECISIONS)
-        KafkaLedgerWriter(kafka, topics)  # see Logs.settle
+        writer.append(DECISIONS)
+        KafkaLedgerWriter(kafka, topics).close()  # see Logs.settle
         with pytest.raises(LogUnavailableError, match="seq 6 after 9"):
             ledger.read(after=Position(seq=9, ledger_offset=4, proposal_offset=40))
     finally:
         ledger.close()
+        writer.close()
         drop_topics(kafka, topics, settings)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from neardup.settings import LocalSettings
 from tests.e2e.conftest import as_json
 
 pytestmark = pytest.mark.e2e
@@ -14,9 +15,14 @@ pytestmark = pytest.mark.e2e
 Neardup = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_the_demo_finds_the_copies_and_merges_nothing_else(neardup: Neardup, tmp_path: Path) -> None:
+def test_the_demo_finds_the_copies_and_merges_nothing_else(
+    neardup: Neardup, tmp_path: Path, engines_local: LocalSettings
+) -> None:
     sheet = tmp_path / "sheet.html"
-    result = as_json(neardup("demo", "--json", "--sheet", str(sheet)))
+    done = neardup("demo", "--json", "--sheet", str(sheet))
+    log = (engines_local.home / "demo" / "worker.log").read_text(errors="replace")
+    assert done.returncode == 0, f"{done.stderr}\n{log[-5000:]}"
+    result = as_json(done)
     assert isinstance(result, dict)
     assert result["photos"] >= 60
     assert result["images"] == result["photos"] * 9
