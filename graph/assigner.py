@@ -36,15 +36,18 @@ from neardup.types import (
 __all__ = ["Assigner", "AssignerRules", "Outcome"]
 
 _KEPT_MATCHES = 10
+_BEFORE, _NOT_INDEXED = -1, -2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignerRules:
-    """`window`: recent decisions that the graph may lag behind; `enough_members`: see `graph.assignment.assign`."""
+    """`window`: recent decisions that the graph may lag behind; `enough_members`, `enough_exemplars`: see
+    `graph.assignment.assign`."""
 
     lsh_version: str
     minimum_overlap: int
     enough_members: int
+    enough_exemplars: int
     window: int
 
 
@@ -62,7 +65,7 @@ class Outcome:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Item:
     """A proposal with the recent images it shares terms with. `earlier`: for each, its offset if it is decided in this
-    very batch, else -1."""
+    very batch, else `_BEFORE`."""
 
     offset: int
     proposal: Proposal
@@ -130,7 +133,7 @@ class Assigner:
                     raise
                 return Outcome(decisions=tuple(decisions), requeue=tuple(requeue), next_offset=item.offset)
             self._remember(decision, proposal, was)
-            decided[proposal.image_id] = item.offset
+            decided[proposal.image_id] = item.offset if decision.indexed else _NOT_INDEXED
             decisions.append(decision)
         return Outcome(decisions=tuple(decisions), requeue=tuple(requeue), next_offset=batch[-1][0] + 1)
 
@@ -156,7 +159,7 @@ class Assigner:
         items = []
         for index, (offset, proposal) in enumerate(batch):
             recent = self._recent.after(proposal.searched_seq, proposal.query, minimum_overlap=minimum)
-            earlier = [-1] * len(recent)
+            earlier = [_BEFORE] * len(recent)
             counts = overlaps(proposal.query, codes[:index])
             for row in np.flatnonzero(counts >= minimum).tolist():
                 other_offset, other = batch[row]
@@ -213,7 +216,7 @@ class Assigner:
             if self._recent.seq_of(match.image_id) <= item.proposal.searched_seq
         }
         for match, offset in zip(recent, item.earlier, strict=True):
-            if decided.get(match.image_id, -1) == offset:
+            if decided.get(match.image_id, _BEFORE) == offset:
                 if model_version != item.proposal.model_version:
                     raise _OtherModelError
                 merged[match.image_id] = match
@@ -237,6 +240,7 @@ class Assigner:
             any_candidate=bool(matches),
             head_bound=proposal.head_bound,
             enough_members=self._rules.enough_members,
+            enough_exemplars=self._rules.enough_exemplars,
             head_score=lambda head: self._head_score(proposal, matches, head),
         )
         return self._decision(item, assignment, matches, was)
@@ -262,7 +266,7 @@ class Assigner:
             head_score=assignment.head_score,
             lsh_version=proposal.lsh_version,
             model_version=proposal.model_version,
-            indexed=True,
+            indexed=assignment.indexed,
             proposal_offset=item.offset,
             source=proposal.source,
             actor="assigner",
@@ -294,7 +298,13 @@ class Assigner:
         touched = {decision.cluster_id, decision.previous_cluster} - {None}
         before = [cluster for c in touched if c is not None and (cluster := self._cluster(c)) is not None]
         self._placed.add(decision, was=was, before=before)
-        self._recent.add(decision.image_id, seq=decision.seq, code=proposal.query[:, 0], score=proposal.score)
+        self._recent.add(
+            decision.image_id,
+            seq=decision.seq,
+            code=proposal.query[:, 0],
+            score=proposal.score,
+            searchable=decision.indexed,
+        )
         self._seq = decision.seq
 
 

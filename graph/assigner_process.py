@@ -57,8 +57,14 @@ def restore(ledger: Ledger, proposals: ProposalLog, *, window: int) -> tuple[Pos
         recent = RecentImages(capacity=window, since=max(wanted[at].seq for at in missing))
     for at, proposal in found:
         decision = wanted[at]
-        if decision.indexed and decision.seq > recent.since:
-            recent.add(decision.image_id, seq=decision.seq, code=proposal.query[:, 0], score=proposal.score)
+        if decision.seq > recent.since:
+            recent.add(
+                decision.image_id,
+                seq=decision.seq,
+                code=proposal.query[:, 0],
+                score=proposal.score,
+                searchable=decision.indexed,
+            )
     return last, recent
 
 

@@ -22,13 +22,18 @@ class PlacedMatch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """Where an image goes, and why. `head_score` is the score against that head when the chain guard asked for it."""
+    """Where an image goes, and why. `head_score` is the score against that head when the chain guard asked for it.
+
+    `indexed`: whether searches need to find this image. A cluster of a million copies would otherwise put all of them
+    into the answer of every search near it; see `assign`.
+    """
 
     cluster_id: ClusterId
     head: ImageId
     rule: Rule
     bridges: tuple[ClusterId, ...] = ()
     head_score: float | None = None
+    indexed: bool = True
 
 
 def assign(
@@ -40,13 +45,15 @@ def assign(
     any_candidate: bool,
     head_bound: float,
     enough_members: int,
+    enough_exemplars: int,
     head_score: Callable[[ImageId], float],
 ) -> Assignment:
     """The cluster of the best match, or the image's own.
 
     `matches` are those at or above the match threshold; best is by score, overlap, older cluster, id.
     `head_score(head)` is asked only when the head is not among them and fewer than `enough_members` members of its
-    cluster are.
+    cluster are. An image that joins a cluster of which it matches `enough_exemplars` members or more, and that matches
+    no other cluster, adds nothing to searches: it is not indexed.
     """
     if current is not None and current.head == image_id and current_size > 1:
         # Others are named after it: a new version of a head moves nobody.
@@ -66,12 +73,14 @@ def assign(
         return Assignment(
             cluster_id=own, head=image_id, rule="chain-guard", bridges=_bridges(matches), head_score=asked
         )
+    bridges = _bridges(matches, joined=cluster.cluster_id)
     return Assignment(
         cluster_id=cluster.cluster_id,
         head=cluster.head,
         rule="best-match",
-        bridges=_bridges(matches, joined=cluster.cluster_id),
+        bridges=bridges,
         head_score=asked,
+        indexed=bool(bridges) or len(witnesses) < enough_exemplars or image_id == cluster.head,
     )
 
 

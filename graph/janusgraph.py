@@ -97,7 +97,9 @@ class JanusGraphClusterStore:
         found: dict[ClusterId, ClusterInfo] = {}
         for start in range(0, len(uids), _IDS_A_REQUEST):
             for row in self._gremlin.run("clusters", {"uids": uids[start : start + _IDS_A_REQUEST]}):
-                info = ClusterInfo(cluster_id=ClusterId(row[0]), head=ImageId(row[1]), size=row[2], since=row[3])
+                info = ClusterInfo(
+                    cluster_id=ClusterId(row[0]), head=ImageId(row[1]), size=row[2], since=row[3], exemplars=row[4]
+                )
                 found[info.cluster_id] = info
         return found
 
@@ -135,6 +137,7 @@ class JanusGraphClusterStore:
                 version=row[3],
                 run=row[4],
                 seq=row[5],
+                indexed=bool(row[6]),
             )
             for row in rows
         ]
@@ -150,4 +153,5 @@ class JanusGraphClusterStore:
             long(decision.run),
             long(decision.seq),
             self._names.walk_uid(decision.seq),
+            int(decision.indexed),
         ]

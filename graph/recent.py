@@ -24,13 +24,14 @@ class Remembered:
 
 
 class RecentImages:
-    """A ring of the last `capacity` indexed images: search covers up to a seq, this covers the rest."""
+    """A ring of the last `capacity` decided images: search covers up to a seq, this covers the rest."""
 
     def __init__(self, *, capacity: int, since: int = 0) -> None:
         self._capacity = capacity
         self._since = since
         self._ids: list[ImageId] = [ImageId("")] * capacity
         self._seqs = np.zeros(capacity, dtype=np.int64)
+        self._searchable = np.zeros(capacity, dtype=np.bool_)
         self._codes: Code | None = None
         self._scores: Vector | None = None
         self._rows: dict[ImageId, int] = {}
@@ -41,8 +42,9 @@ class RecentImages:
         """Every image decided after this seq is here."""
         return self._since
 
-    def add(self, image_id: ImageId, *, seq: int, code: Code, score: Vector) -> None:
-        """Remember an image just decided; forgets the oldest one when full. A newer version replaces the older."""
+    def add(self, image_id: ImageId, *, seq: int, code: Code, score: Vector, searchable: bool = True) -> None:
+        """Remember an image just decided; forgets the oldest one when full. A newer version replaces the older. One
+        that is not `searchable` is known, but `after` does not give it, as no search would."""
         if self._codes is None or self._scores is None:
             self._codes = np.zeros((self._capacity, code.shape[0]), dtype=np.uint16)
             self._scores = np.zeros((self._capacity, score.shape[0]), dtype=np.float32)
@@ -57,13 +59,14 @@ class RecentImages:
         self._since = max(self._since, seq - self._capacity)
         self._ids[row] = image_id
         self._seqs[row] = seq
+        self._searchable[row] = searchable
         self._codes[row] = code
         self._scores[row] = score
         self._rows[image_id] = row
 
     def after(self, seq: int, query: Code, *, minimum_overlap: int) -> list[Remembered]:
         """The images decided after `seq` that share terms with `query` of shape (tables, 1 + probes)."""
-        rows = np.flatnonzero(self._seqs > seq)
+        rows = np.flatnonzero((self._seqs > seq) & self._searchable)
         if not rows.size or self._codes is None:
             return []
         counts = overlaps(query, self._codes[rows])
@@ -110,14 +113,17 @@ class RecentPlacements:
         existed, as they were."""
         clusters = {cluster.cluster_id: cluster for cluster in before}
         entered = decision.cluster_id
+        was_indexed = was is not None and was.indexed
         if decision.previous_cluster is not None:
             left = clusters[decision.previous_cluster]
-            self._change(replace(left, size=left.size - 1), decision.seq)
+            self._change(replace(left, size=left.size - 1, exemplars=left.exemplars - was_indexed), decision.seq)
         old = clusters.get(entered)
         if old is None or old.size == 0:
-            old = ClusterInfo(cluster_id=entered, head=decision.head, size=0, since=decision.seq)
+            old = ClusterInfo(cluster_id=entered, head=decision.head, size=0, since=decision.seq, exemplars=0)
         stays = was is not None and was.cluster_id == entered
-        self._change(replace(old, size=old.size + (0 if stays else 1)), decision.seq)
+        size = old.size + (0 if stays else 1)
+        exemplars = old.exemplars - (was_indexed if stays else 0) + decision.indexed
+        self._change(replace(old, size=size, exemplars=exemplars), decision.seq)
         self._placements.pop(decision.image_id, None)
         self._placements[decision.image_id] = Placement(
             image_id=decision.image_id,
@@ -126,6 +132,7 @@ class RecentPlacements:
             version=decision.version,
             run=decision.run,
             seq=decision.seq,
+            indexed=decision.indexed,
         )
 
     def forget(self, applied: int) -> None:

@@ -18,7 +18,7 @@ from neardup.types import ClusterId, Decision, ImageId, Placement, Position
 
 __all__ = ["RedisHeadCache", "connect", "setup_functions"]
 
-LIBRARY = "neardup_heads_1"
+LIBRARY = "neardup_heads_2"
 _KEYS_A_SCAN = 1_000
 _IDS_A_CALL = 2_000
 
@@ -132,11 +132,11 @@ class RedisHeadCache:
 
 def _values(entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[str | int]:
     for entry in entries:
-        yield from (entry.cluster_id, entry.head, entry.version, entry.run, entry.seq)
+        yield from (entry.cluster_id, entry.head, entry.version, entry.run, entry.seq, int(entry.indexed))
 
 
 def _placement(image_id: ImageId, answer: Sequence[bytes]) -> Placement:
-    cluster_id, head, version, run, seq = answer
+    cluster_id, head, version, run, seq, indexed = answer
     return Placement(
         image_id=image_id,
         cluster_id=ClusterId(cluster_id.decode()),
@@ -144,6 +144,7 @@ def _placement(image_id: ImageId, answer: Sequence[bytes]) -> Placement:
         version=int(version),
         run=int(run),
         seq=int(seq),
+        indexed=indexed == b"1",
     )
 
 

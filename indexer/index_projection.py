@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from neardup.clusters import require_consecutive
 from neardup.errors import ClusterConflictError, IncompatibleIndexError, LogUnavailableError
 from neardup.ports import ImageIndex, ProposalLog
-from neardup.types import Decision, ImageId, IndexedImage, Position, Proposal
+from neardup.types import Decision, IndexedImage, Position, Proposal
 
 __all__ = ["IndexProjection"]
 
@@ -41,11 +41,8 @@ class IndexProjection:
                     f"{self._lsh_version}: use the LSH settings and embedder of the ledger, or another namespace"
                 )
         proposals = self._proposals_of(decisions)
-        latest: dict[ImageId, IndexedImage | None] = {}
-        for decision in decisions:
-            latest[decision.image_id] = _indexed(decision, proposals) if decision.indexed else None
-        images = [image for image in latest.values() if image is not None]
-        self._index.apply(images, [image_id for image_id, image in latest.items() if image is None], upto=upto)
+        latest = {decision.image_id: _indexed(decision, proposals) for decision in decisions}
+        self._index.apply(list(latest.values()), [], upto=upto)
 
     def _proposals_of(self, decisions: Sequence[Decision]) -> dict[int, Proposal]:
         wanted = {decision.proposal_offset for decision in decisions}
@@ -72,4 +69,5 @@ def _indexed(decision: Decision, proposals: dict[int, Proposal]) -> IndexedImage
         code=proposal.query[:, 0],
         score=proposal.score,
         metadata=proposal.metadata,
+        searchable=decision.indexed,
     )

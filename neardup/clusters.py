@@ -24,6 +24,7 @@ def require_consecutive(decisions: Sequence[Decision], upto: Position) -> None:
 class _Cluster:
     head: ImageId
     since: int
+    exemplars: int = 0
     members: dict[ImageId, int] = field(default_factory=dict)
     """Member seqs; in ascending order, since members only come in at the end."""
 
@@ -34,6 +35,7 @@ class _Image:
     version: int
     run: int
     seq: int
+    indexed: bool
 
 
 class ClusterState:
@@ -60,12 +62,20 @@ class ClusterState:
         placed = self._images.get(image_id)
         if placed is None or placed.cluster_id != decision.cluster_id:
             if placed is not None:
-                self._leave(image_id, placed.cluster_id)
+                self._leave(image_id, placed)
             cluster = self._clusters.setdefault(decision.cluster_id, _Cluster(head=decision.head, since=decision.seq))
             cluster.members[image_id] = decision.seq
-        self._clusters[decision.cluster_id].head = decision.head
+        else:
+            cluster = self._clusters[decision.cluster_id]
+            cluster.exemplars -= placed.indexed
+        cluster.exemplars += decision.indexed
+        cluster.head = decision.head
         self._images[image_id] = _Image(
-            cluster_id=decision.cluster_id, version=decision.version, run=decision.run, seq=decision.seq
+            cluster_id=decision.cluster_id,
+            version=decision.version,
+            run=decision.run,
+            seq=decision.seq,
+            indexed=decision.indexed,
         )
         self.seq = decision.seq
 
@@ -81,6 +91,7 @@ class ClusterState:
             version=placed.version,
             run=placed.run,
             seq=placed.seq,
+            indexed=placed.indexed,
         )
 
     def placements(self) -> Iterator[Placement]:
@@ -95,7 +106,13 @@ class ClusterState:
         cluster = self._clusters.get(cluster_id)
         if cluster is None:
             return None
-        return ClusterInfo(cluster_id=cluster_id, head=cluster.head, size=len(cluster.members), since=cluster.since)
+        return ClusterInfo(
+            cluster_id=cluster_id,
+            head=cluster.head,
+            size=len(cluster.members),
+            since=cluster.since,
+            exemplars=cluster.exemplars,
+        )
 
     def clusters(self) -> Iterator[ClusterInfo]:
         """Every cluster, the oldest first."""
@@ -117,10 +134,11 @@ class ClusterState:
             after=seqs[stop - 1] if start < stop < len(ids) else None,
         )
 
-    def _leave(self, image_id: ImageId, cluster_id: ClusterId) -> None:
-        cluster = self._clusters[cluster_id]
+    def _leave(self, image_id: ImageId, placed: _Image) -> None:
+        cluster = self._clusters[placed.cluster_id]
         if cluster.head == image_id and len(cluster.members) > 1:
             raise ClusterConflictError(f"image {image_id!r} is the head of a cluster with other members")
         del cluster.members[image_id]
+        cluster.exemplars -= placed.indexed
         if not cluster.members:
-            del self._clusters[cluster_id]
+            del self._clusters[placed.cluster_id]

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from neardup.errors import InvalidMessageError
+from neardup.times import epoch_ms
 from neardup.types import ClusterId, Decision, Image, ImageId, Match, Proposal, Source, Vector
 
 __all__ = [
@@ -84,7 +85,18 @@ Id = Annotated[str, AfterValidator(validate_image_id)]
 Version = Annotated[int, Field(ge=0, lt=2**53)]
 MetadataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 MetadataValue = Annotated[str, StringConstraints(max_length=1024)]
-Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32)]
+
+
+def _check_created_at(metadata: dict[str, str]) -> dict[str, str]:
+    if "created_at" in metadata:
+        try:
+            epoch_ms(metadata["created_at"])
+        except ValueError as exc:
+            raise ValueError(f"created_at {exc}") from exc
+    return metadata
+
+
+Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(_check_created_at)]
 
 
 def _invalid(error: ValidationError) -> InvalidMessageError:

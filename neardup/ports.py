@@ -89,13 +89,13 @@ class CandidateSearch(Protocol):
         """One list a probe, in the order of `probes`, each exact over all indexed images.
 
         Order: overlap descending, then older first (`seq` of the indexed image ascending). `limit` 1 to 10,000.
-        A probe's `exclude` ids never come back. Raises SearchUnavailableError also when any shard failed or timed
-        out: never a shorter list.
+        A probe's `exclude` ids never come back, nor do images outside its `where`, nor those that are not searchable.
+        Raises SearchUnavailableError also when any shard failed or timed out: never a shorter list.
         """
         ...
 
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
-        """The indexed images among these ids, applied writes included even before they are searchable."""
+        """The images among these ids, searchable or not, applied writes included even before a search sees them."""
         ...
 
 

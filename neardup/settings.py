@@ -134,6 +134,9 @@ class AssignSettings(_Group):
     batch_proposals: int = Field(200, ge=1, le=5000, description="proposals decided in one transaction")
     window: int = Field(20_000, ge=100, description="recent decisions kept in memory for overlap; > backlog limit")
     enough_members: int = Field(3, ge=1, description="matching members that satisfy the chain guard without the head")
+    enough_exemplars: int = Field(
+        32, ge=1, le=50, description="matching members from which on another copy is not indexed; >= enough_members"
+    )
     session_timeout_ms: int = Field(3000, ge=1000, description="silence after which a standby takes over")
 
 

@@ -32,6 +32,7 @@ __all__ = [
     "Proposal",
     "Rule",
     "Scores",
+    "SearchFilter",
     "Source",
     "Vector",
 ]
@@ -73,7 +74,8 @@ class Image:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class IndexedImage:
-    """What the index holds of an image. `seq` is that of the decision which wrote it."""
+    """What the index holds of an image. `seq` is that of the decision which wrote it. One that is not `searchable` can
+    be read by its id but is no candidate: enough others of its cluster stand for it."""
 
     image_id: ImageId
     version: int
@@ -81,14 +83,30 @@ class IndexedImage:
     code: Code
     score: Vector
     metadata: Mapping[str, str] = field(default_factory=dict)
+    searchable: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchFilter:
+    """Which images may be candidates, by their metadata.
+
+    `equal`: for each name the values of which an image must have one. `created_from_ms` (included) and
+    `created_before_ms` (excluded) bound the metadata `created_at`, in milliseconds since the epoch; an image without it
+    is in no range.
+    """
+
+    equal: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    created_from_ms: int | None = None
+    created_before_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
-    """An image being looked up: the terms to ask for and the ids that must not come back."""
+    """An image being looked up: the terms to ask for, the ids that must not come back, and what candidates must be."""
 
     terms: tuple[LshTerm, ...]
     exclude: tuple[ImageId, ...] = ()
+    where: SearchFilter | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -106,7 +124,7 @@ class CandidateList:
 
     `cutoff_overlap` is the overlap of the last candidate when the list was cut at the candidate limit, else 0;
     `ties_at_cutoff` says whether images with that same overlap may have been left out.
-    `searched_documents` counts the indexed images at that moment; `took_ms` is the engine's own time.
+    `searched_documents` counts the searchable images at that moment; `took_ms` is the engine's own time.
     """
 
     candidates: tuple[Candidate, ...]
@@ -182,6 +200,7 @@ class Decision:
 
     `seq` is dense and starts at 1. `head` is the head of `cluster_id` after this decision. `previous_cluster` is set
     when the image was in another cluster before. `bridges` are other clusters with a member at or above the threshold.
+    `indexed` is False when enough members like it are indexed: searches need not find this one too.
     """
 
     seq: int
@@ -218,7 +237,8 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where an image is: its cluster, that cluster's head, the decided version and the seq of that decision."""
+    """Where an image is: its cluster, that cluster's head, the decided version, the seq of that decision, and whether
+    searches find it."""
 
     image_id: ImageId
     cluster_id: ClusterId
@@ -226,16 +246,19 @@ class Placement:
     version: int
     run: int
     seq: int
+    indexed: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterInfo:
-    """A cluster: its head, its number of members (head included) and the seq that made it."""
+    """A cluster: its head, its number of members (head included), the seq that made it, and how many of the members are
+    exemplars: those that searches find."""
 
     cluster_id: ClusterId
     head: ImageId
     size: int
     since: int
+    exemplars: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Images and positions as OpenSearch documents, and back. Pure.
 
 Arrays are little-endian and base64, as OpenSearch wants binary fields: the score embedding as float16 (half the bytes,
-no measurable loss), the code as uint16. The terms are derived from the code and are not kept in `_source`.
+no measurable loss), the code as uint16. The terms are derived from the code and are not kept in `_source`; an image
+that is not searchable has none. Metadata can be asked for by its labels.
 """
 
 import base64
@@ -11,12 +12,14 @@ from typing import Any
 import numpy as np
 
 from neardup.lsh import terms
+from neardup.times import epoch_ms
 from neardup.types import Code, ImageId, IndexedImage, Position, Vector
 
 __all__ = [
     "document_of_image",
     "document_of_position",
     "image_of_document",
+    "label",
     "position_of_document",
     "scores_of_documents",
 ]
@@ -24,14 +27,26 @@ __all__ = [
 
 def document_of_image(image: IndexedImage) -> dict[str, Any]:
     """What is sent to the index for an image."""
-    return {
-        "terms": list(terms(image.code)),
+    document: dict[str, Any] = {
         "seq": image.seq,
         "version": image.version,
         "score": _encode(image.score.astype("<f2").tobytes()),
         "code": _encode(image.code.astype("<u2").tobytes()),
+        "labels": [label(name, value) for name, value in image.metadata.items()],
         "metadata": dict(image.metadata),
     }
+    if image.searchable:
+        document["terms"] = list(terms(image.code))
+    else:
+        document["withheld"] = True
+    if "created_at" in image.metadata:
+        document["created_at"] = epoch_ms(image.metadata["created_at"])
+    return document
+
+
+def label(name: str, value: str) -> str:
+    """A piece of metadata as the keyword that filters ask for. Names have no "=", so no two pieces share a label."""
+    return f"{name}={value}"
 
 
 def image_of_document(image_id: str, source: Mapping[str, Any]) -> IndexedImage:
@@ -43,6 +58,7 @@ def image_of_document(image_id: str, source: Mapping[str, Any]) -> IndexedImage:
         code=_decode_code(source["code"]),
         score=_decode_scores([source["score"]])[0],
         metadata=source["metadata"],
+        searchable="withheld" not in source,
     )
 
 

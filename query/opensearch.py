@@ -12,7 +12,7 @@ from opensearch_templates.connection import part_failed, search_errors
 from opensearch_templates.documents import image_of_document
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position
-from query.overlap import candidate_list, count_body, overlap_body
+from query.overlap import candidate_list, count_bodies, overlap_body
 
 __all__ = ["OpenSearchCandidateSearch"]
 
@@ -35,8 +35,8 @@ class OpenSearchCandidateSearch:
         batch = max(1, _CANDIDATES_A_REQUEST // limit)
         lists: list[CandidateList] = []
         for start in range(0, len(bodies), batch):
-            *answers, count = self._multi_search([*bodies[start : start + batch], count_body()])
-            documents = count["hits"]["total"]["value"]
+            *answers, every, withheld = self._multi_search([*bodies[start : start + batch], *count_bodies()])
+            documents = every["hits"]["total"]["value"] - withheld["hits"]["total"]["value"]
             lists += [candidate_list(answer, limit=limit, searched_documents=documents) for answer in answers]
         return lists
 

@@ -4,15 +4,15 @@ Every shared term adds exactly 1.0 (constant_score), so OpenSearch's own "score"
 document length gets in. One document more than the limit is asked for: it tells whether anything was left out.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from elasticsearch_dsl import Q, Search
 
-from neardup.types import Candidate, CandidateList, ImageId, LshTerm, Probe
-from opensearch_templates.documents import scores_of_documents
+from neardup.types import Candidate, CandidateList, ImageId, LshTerm, Probe, SearchFilter
+from opensearch_templates.documents import label, scores_of_documents
 
-__all__ = ["LARGEST_LIMIT", "candidate_list", "count_body", "overlap_body"]
+__all__ = ["LARGEST_LIMIT", "candidate_list", "count_bodies", "overlap_body"]
 
 LARGEST_LIMIT = 10_000
 """The highest candidate limit; the index template's max_result_window is one more."""
@@ -27,13 +27,14 @@ def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[
     terms = dict.fromkeys(probe.terms)
     search = (
         Search()
-        .query(_overlap_query(probe.exclude) if terms else Q("match_none"))
+        .query(_overlap_query(probe) if terms else Q("match_none"))
         .sort({"_score": "desc"}, {"seq": "asc"})
         .source(["score"])
         .extra(size=limit + 1, track_total_hits=False)
     )
-    if minimum_overlap > 1:
-        # min_score rather than minimum_should_match, which is five times slower when terms are frequent.
+    if minimum_overlap > 1 or probe.where is not None:
+        # min_score rather than minimum_should_match, which is five times slower when terms are frequent. With a filter,
+        # which gives no score, no clause of `should` need match: then also the first shared term must be asked for.
         search = search.extra(min_score=minimum_overlap)
     body: dict[str, Any] = search.to_dict()
     if terms:
@@ -41,10 +42,13 @@ def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[
     return body
 
 
-def count_body() -> dict[str, Any]:
-    """The search body that only counts the indexed images."""
-    body: dict[str, Any] = Search().query("match_all").extra(size=0, track_total_hits=True).to_dict()
-    return body
+def count_bodies() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Two search bodies that only count: all images, and those among them that are not searchable."""
+    every, withheld = (
+        Search().query(query).extra(size=0, track_total_hits=True).to_dict()
+        for query in (Q("match_all"), Q("term", withheld=True))
+    )
+    return every, withheld
 
 
 def candidate_list(response: Mapping[str, Any], *, limit: int, searched_documents: int) -> CandidateList:
@@ -65,8 +69,22 @@ def candidate_list(response: Mapping[str, Any], *, limit: int, searched_document
     )
 
 
-def _overlap_query(exclude: Sequence[ImageId]) -> Any:
-    return Q("bool", must_not=[Q("ids", values=list(exclude))]) if exclude else Q("bool")
+def _overlap_query(probe: Probe) -> Any:
+    """Everything but the shared terms: what must not come back, and what candidates must be."""
+    parts = {}
+    if probe.exclude:
+        parts["must_not"] = [Q("ids", values=list(probe.exclude))]
+    if probe.where is not None:
+        parts["filter"] = list(_conditions(probe.where))
+    return Q("bool", **parts)
+
+
+def _conditions(where: SearchFilter) -> Iterator[Any]:
+    for name, values in where.equal.items():
+        yield Q("terms", labels=[label(name, value) for value in values])
+    created = {"gte": where.created_from_ms, "lt": where.created_before_ms}
+    if bounds := {side: bound for side, bound in created.items() if bound is not None}:
+        yield Q("range", created_at=bounds)
 
 
 def _shared(terms: Iterable[LshTerm]) -> list[dict[str, Any]]:

@@ -1,6 +1,7 @@
 // Applies consecutive decisions and moves the position, in the one transaction of this request.
 // Bindings: labels [image, cluster, projection, member]; projection uid; wanted: the applied seq to be found; upto [seq,
-// ledger offset, proposal offset]; rows [imageUid, imageId, clusterUid, clusterId, head, version, run, seq, walkUid].
+// ledger offset, proposal offset]; rows [imageUid, imageId, clusterUid, clusterId, head, version, run, seq, walkUid,
+// indexed (1 or 0)].
 // Answers ['applied'], or what was in the way after rolling back: ['conflict', applied seq], ['head', image id].
 def (imageLabel, clusterLabel, projectionLabel, memberLabel) = labels
 def projectionVertex = g.V().has('uid', projection).tryNext().orElse(null)
@@ -15,12 +16,14 @@ def found = g.V().has('uid', within(uids)).toList().collectEntries { [(it.value(
 def touched = [:]
 
 for (row in rows) {
-    def (imageUid, imageId, clusterUid, clusterId, head, version, run, seq, walkUid) = row
+    def (imageUid, imageId, clusterUid, clusterId, head, version, run, seq, walkUid, indexed) = row
     def image = found[imageUid]
     def edge = null
+    long wasIndexed = 0L
     if (image != null) {
         def edges = image.edges(Direction.OUT, memberLabel)
         edge = edges.hasNext() ? edges.next() : null
+        wasIndexed = image.value('indexed')
     } else {
         image = graph.addVertex(T.label, imageLabel, 'uid', imageUid, 'image_id', imageId)
         found[imageUid] = image
@@ -29,7 +32,7 @@ for (row in rows) {
     def cluster = found[clusterUid]
     if (cluster == null) {
         cluster = graph.addVertex(T.label, clusterLabel, 'uid', clusterUid, 'cluster_id', clusterId,
-                                  'head', head, 'size', 0L, 'since', seq as long)
+                                  'head', head, 'size', 0L, 'exemplars', 0L, 'since', seq as long)
         found[clusterUid] = cluster
     }
     if (left == null || left.id() != cluster.id()) {
@@ -41,6 +44,7 @@ for (row in rows) {
             }
             edge.remove()
             left.property('size', size - 1)
+            left.property('exemplars', left.value('exemplars') - wasIndexed)
             touched[left.value('uid')] = left
             found[left.value('uid')] = left
         }
@@ -48,11 +52,15 @@ for (row in rows) {
         if (size == 0L) cluster.property('since', seq as long)
         image.addEdge(memberLabel, cluster, 'seq', seq as long, 'member_id', imageId)
         cluster.property('size', size + 1)
+        cluster.property('exemplars', cluster.value('exemplars') + (indexed as long))
+    } else if (wasIndexed != indexed) {
+        cluster.property('exemplars', cluster.value('exemplars') - wasIndexed + (indexed as long))
     }
     if (cluster.value('head') != head) cluster.property('head', head)
     image.property('version', version as long)
     image.property('run', run as long)
     image.property('decided_seq', seq as long)
+    image.property('indexed', indexed as long)
     image.property('walk_uid', walkUid)
 }
 

@@ -9,8 +9,8 @@ def changes = []
 def mgmt = graph.openManagement()
 try {
     def texts = ['uid', 'walk_uid', 'image_id', 'cluster_id', 'head', 'member_id']
-    def numbers = ['version', 'run', 'decided_seq', 'size', 'since', 'seq', 'applied_seq', 'ledger_offset',
-                   'proposal_offset']
+    def numbers = ['version', 'run', 'decided_seq', 'indexed', 'size', 'exemplars', 'since', 'seq', 'applied_seq',
+                   'ledger_offset', 'proposal_offset']
     (texts.collect { [it, String.class] } + numbers.collect { [it, Long.class] }).each { name, type ->
         if (mgmt.containsPropertyKey(name)) return
         changes << "property key ${name}".toString()

@@ -79,6 +79,7 @@ def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             lsh_version=wiring.lsh.version,
             minimum_overlap=settings.search.minimum_overlap,
             enough_members=settings.assign.enough_members,
+            enough_exemplars=settings.assign.enough_exemplars,
             window=settings.assign.window,
         ),
         store=wiring.store,

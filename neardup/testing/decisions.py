@@ -40,7 +40,8 @@ def position_of(decision: Decision) -> Position:
 
 def ledger_of(moves: Iterable[tuple[str, str]]) -> list[Decision]:
     """The decisions of moves (image, partner): the image goes to the partner's cluster, or makes its own when the
-    partner is itself or not there yet. A head that has members stays. Each coming is a new version."""
+    partner is itself or not there yet. A head that has members stays. Each coming is a new version. Every third joins
+    without being indexed."""
     state = ClusterState()
     decisions = []
     for seq, (image_id, partner) in enumerate(moves, start=1):
@@ -61,6 +62,7 @@ def ledger_of(moves: Iterable[tuple[str, str]]) -> list[Decision]:
             head=info.head if info else ImageId(image_id),
             previous_cluster=before.cluster_id if before and before.cluster_id != cluster_id else None,
             rule=rule,
+            indexed=rule != "best-match" or seq % 3 != 0,
         )
         state.apply(decision)
         decisions.append(decision)

@@ -1,11 +1,12 @@
 """The index in memory: exact overlap by comparing every code."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from neardup.types import Candidate, CandidateList, ImageId, IndexedImage, Position, Probe
+from neardup.times import epoch_ms
+from neardup.types import Candidate, CandidateList, ImageId, IndexedImage, Position, Probe, SearchFilter
 
 __all__ = ["InMemoryIndex"]
 
@@ -38,7 +39,8 @@ class InMemoryIndex:
             raise ValueError(f"limit: {limit} is not between 1 and 10000")
         if minimum_overlap < 1:
             raise ValueError(f"minimum_overlap: {minimum_overlap} is not at least 1")
-        images = sorted(self._images.values(), key=lambda image: image.seq)
+        searchable = [image for image in self._images.values() if image.searchable]
+        images = sorted(searchable, key=lambda image: image.seq)
         return [_candidates(images, probe, limit, minimum_overlap) for probe in probes]
 
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
@@ -61,7 +63,9 @@ def _candidates(images: Sequence[IndexedImage], probe: Probe, limit: int, minimu
     ranked = [
         place
         for place in np.argsort(-overlaps, kind="stable").tolist()
-        if overlaps[place] >= minimum_overlap and images[place].image_id not in excluded
+        if overlaps[place] >= minimum_overlap
+        and images[place].image_id not in excluded
+        and (probe.where is None or _fits(images[place].metadata, probe.where))
     ]
     cut = len(ranked) > limit
     return CandidateList(
@@ -73,3 +77,15 @@ def _candidates(images: Sequence[IndexedImage], probe: Probe, limit: int, minimu
         ties_at_cutoff=cut and bool(overlaps[ranked[limit]] == overlaps[ranked[limit - 1]]),
         searched_documents=len(images),
     )
+
+
+def _fits(metadata: Mapping[str, str], where: SearchFilter) -> bool:
+    if any(metadata.get(name) not in values for name, values in where.equal.items()):
+        return False
+    if where.created_from_ms is None and where.created_before_ms is None:
+        return True
+    if "created_at" not in metadata:
+        return False
+    created = epoch_ms(metadata["created_at"])
+    after = where.created_from_ms is None or created >= where.created_from_ms
+    return after and (where.created_before_ms is None or created < where.created_before_ms)

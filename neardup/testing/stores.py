@@ -1,6 +1,7 @@
 """Cluster store and head cache in memory."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from neardup.clusters import ClusterState, require_consecutive
 from neardup.errors import ClusterConflictError
@@ -73,20 +74,14 @@ class InMemoryHeadCache:
                 version=decision.version,
                 run=decision.run,
                 seq=decision.seq,
+                indexed=decision.indexed,
             )
             self._remember(placement, head_seq=decision.seq)
         self._position = upto
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
         return {
-            image_id: Placement(
-                image_id=image_id,
-                cluster_id=stored.cluster_id,
-                head=self._heads[stored.cluster_id][1],
-                version=stored.version,
-                run=stored.run,
-                seq=stored.seq,
-            )
+            image_id: replace(stored, head=self._heads[stored.cluster_id][1])
             for image_id in image_ids
             if (stored := self._images.get(image_id))
         }

@@ -1,6 +1,7 @@
 """The ports CandidateSearch and ImageIndex, in memory and on OpenSearch with one and with three shards: searching."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from neardup.lsh import overlaps, terms
 from neardup.ports import CandidateSearch, ImageIndex
 from neardup.settings import OpenSearchSettings, Settings
 from neardup.testing import InMemoryIndex
-from neardup.types import CandidateList, Code, ImageId, IndexedImage, LshTerm, Position, Probe
+from neardup.types import CandidateList, Code, ImageId, IndexedImage, LshTerm, Position, Probe, SearchFilter
 from opensearch_templates.connection import connect
 from opensearch_templates.names import IndexNames
 from opensearch_templates.setup import drop_namespace, setup_index
@@ -44,13 +45,14 @@ def index(request: pytest.FixtureRequest) -> Iterator[Index]:
     client.close()
 
 
-def image(image_id: str, seq: int, code: Sequence[int] | Code) -> IndexedImage:
+def image(image_id: str, seq: int, code: Sequence[int] | Code, **changes: Any) -> IndexedImage:
     return IndexedImage(
         image_id=ImageId(image_id),
         version=1,
         seq=seq,
         code=np.asarray(code, dtype=np.uint16),
         score=np.full(4, seq % 100, dtype=np.float32),
+        **changes,
     )
 
 
@@ -118,6 +120,58 @@ def test_excluded_images_do_not_come_back(index: Index) -> None:
     (answer,) = index[1].search([probe([1, 2], "a", "unknown")], limit=1)
     assert found(answer) == [("b", 2)]
     assert (answer.cutoff_overlap, answer.ties_at_cutoff) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        (SearchFilter(), "abcde"),
+        (SearchFilter(equal={"tenant": ("acme",)}), "ab"),
+        (SearchFilter(equal={"tenant": ("acme", "beta")}), "abc"),
+        (SearchFilter(equal={"tenant": ("acme",), "source": ("web",)}), "b"),
+        (SearchFilter(equal={"tenant": ()}), ""),
+        (SearchFilter(equal={"tenant": ("acm",)}), ""),
+        (SearchFilter(equal={"tenan": ("t=acme",)}), ""),
+        (SearchFilter(created_from_ms=1000), "cd"),
+        (SearchFilter(created_from_ms=1001), "d"),
+        (SearchFilter(created_before_ms=1000), "b"),
+        (SearchFilter(created_before_ms=1001), "bc"),
+        (SearchFilter(created_from_ms=-1, created_before_ms=2_000), "bc"),
+        (SearchFilter(equal={"tenant": ("acme",)}, created_from_ms=0), "b"),
+    ],
+)
+def test_only_images_that_fit_the_filter_come_back(index: Index, where: SearchFilter, names: str) -> None:
+    metadata = {
+        "a": {"tenant": "acme"},
+        "b": {"tenant": "acme", "source": "web", "created_at": "1970-01-01T00:00:00.5Z"},
+        "c": {"tenant": "beta", "created_at": "1970-01-01T00:00:01+00:00"},
+        "d": {"created_at": "2026-11-24T00:00:00Z"},
+        "e": {"note": "x" * 1024},
+        "f": {"tenant": "acme", "source": "web", "created_at": "1970-01-01T00:00:01Z"},
+    }
+    images = [image(name, at + 1, [1, 2, at], metadata=given) for at, (name, given) in enumerate(metadata.items())]
+    # Fits nearly every filter, but shares no term.
+    images[-1] = image("f", 6, [8, 8, 8], metadata=metadata["f"])
+    index[0].apply(images, [], upto=Position(seq=6))
+    asked = Probe(terms=terms(np.array([1, 2, 99], dtype=np.uint16)), where=where)
+    (answer,) = index[1].search([asked], limit=10)
+    assert found(answer) == [(name, 2) for name in names]
+    assert answer.searched_documents == 6
+    (cut,) = index[1].search([asked], limit=1, minimum_overlap=2)
+    assert (cut.cutoff_overlap, cut.ties_at_cutoff) == ((2, True) if len(names) > 1 else (0, False))
+
+
+def test_what_is_not_searchable_is_read_but_not_found(index: Index) -> None:
+    write, search = index
+    write.apply([image("a", 1, [1, 2]), image("b", 2, [1, 2], searchable=False)], [], upto=Position(seq=2))
+    (answer,) = search.search([probe([1, 2])], limit=10)
+    assert (found(answer), answer.searched_documents) == ([("a", 2)], 1)
+    known = search.images([ImageId("a"), ImageId("b")])
+    assert {name: one.searchable for name, one in known.items()} == {"a": True, "b": False}
+    # Moved, it becomes searchable; enough others having come, the other one no longer is.
+    write.apply([image("b", 3, [1, 7]), image("a", 4, [1, 2], searchable=False)], [], upto=Position(seq=4))
+    (answer,) = search.search([probe([1, 2])], limit=10)
+    assert (found(answer), answer.searched_documents) == ([("b", 1)], 1)
 
 
 def test_two_buckets_a_table_and_repeated_terms_count_once(index: Index) -> None:

@@ -59,7 +59,8 @@ def logs(request: pytest.FixtureRequest) -> Iterator[Logs]:
     yield Logs(
         ledger=real, writer=writer, requeued=lambda: requeued_on_kafka(kafka, topics, partitions=settings.partitions)
     )
-    for opened in (real, *writers):
+    real.close()
+    for opened in writers:
         opened.close()
     drop_topics(kafka, topics, settings)
 

@@ -52,6 +52,7 @@ class Pipeline:
         *,
         window: int = 1000,
         enough_members: int = 3,
+        enough_exemplars: int = 32,
         scorer: PairScorer | None = None,
         search: CandidateSearch | None = None,
         store: ClusterStore | None = None,
@@ -66,7 +67,11 @@ class Pipeline:
         self.scorer: PairScorer = scorer or CosineScorer()
         self.window = window
         self.rules = AssignerRules(
-            lsh_version=LSH.version, minimum_overlap=MINIMUM_OVERLAP, enough_members=enough_members, window=window
+            lsh_version=LSH.version,
+            minimum_overlap=MINIMUM_OVERLAP,
+            enough_members=enough_members,
+            enough_exemplars=enough_exemplars,
+            window=window,
         )
         self.proposer = Proposer(
             lsh=LSH,

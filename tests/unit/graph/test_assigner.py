@@ -141,6 +141,34 @@ def test_a_head_whose_members_left_in_the_same_batch_moves() -> None:
     assert [(decision.image_id, decision.cluster_id) for decision in decisions] == [("b", "z"), ("a", "z")]
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_of_many_copies_only_enough_are_indexed(together: bool) -> None:
+    copies = [make_image(f"copy {number}", 0) for number in range(12)]
+    world = Pipeline(enough_exemplars=4)
+    for some in [copies] if together else [[copy] for copy in copies]:
+        world.arrive(*some)
+    world.project()
+    (cluster,) = world.store.clusters([ClusterId("copy 0")]).values()
+    assert (cluster.size, cluster.exemplars) == (12, 4)
+    indexed = [decision.image_id for decision in world.decisions if decision.indexed]
+    assert indexed == [copy.image_id for copy in copies[:4]]
+    found = world.index.images([copy.image_id for copy in copies])
+    assert [image_id for image_id, image in found.items() if image.searchable] == indexed
+    # A copy that comes later meets the exemplars, and joins.
+    (decision,) = world.arrive(make_image("late", 0))
+    assert (decision.cluster_id, decision.indexed) == ("copy 0", False)
+
+
+def test_what_moves_away_from_the_exemplars_is_indexed_there() -> None:
+    world = Pipeline(enough_exemplars=2)
+    world.arrive(*(make_image(name, 0) for name in "abcd"))
+    assert [decision.indexed for decision in world.decisions] == [True, True, False, False]
+    (moved,) = world.arrive(make_image("d", 12, version=2))
+    assert (moved.cluster_id, moved.indexed) == ("d", True)
+    (follower,) = world.arrive(make_image("e", 12))
+    assert follower.cluster_id == "d"
+
+
 def test_a_chain_stops_at_the_head() -> None:
     world = Pipeline(enough_members=2)
     decisions = world.arrive(make_image("a", 0), make_image("b", 2), make_image("c", 4))
@@ -255,20 +283,20 @@ def test_deciding_waits_for_a_graph_that_is_further_behind_than_the_window() -> 
     assert len(world.assigner.decide([(3, proposal)]).decisions) == 1
 
 
-def run_ideal(images: Sequence[Any]) -> Pipeline:
+def run_ideal(images: Sequence[Any], **rules: int) -> Pipeline:
     """One image after the other, everything applied before the next one is searched."""
-    world = Pipeline()
+    world = Pipeline(**rules)
     for image in images:
         world.arrive(image)
     world.project()
     return world
 
 
-@settings(max_examples=50)
-@given(STREAM, st.lists(STEP, max_size=40))
-def test_lag_changes_nothing(images: list[Any], steps: list[tuple[str, int]]) -> None:
+@settings(max_examples=100)
+@given(STREAM, st.lists(STEP, max_size=40), st.sampled_from([1, 2, 32]))
+def test_lag_changes_nothing(images: list[Any], steps: list[tuple[str, int]], enough: int) -> None:
     """Whatever the index, the graph and the batches do: the ledger of an ideal world, word for word."""
-    world = Pipeline()
+    world = Pipeline(enough_exemplars=enough)
     left = list(images)
     for what, count in [*steps, ("propose", 1000), ("decide", 1000)]:
         if what == "propose" and left:
@@ -280,14 +308,14 @@ def test_lag_changes_nothing(images: list[Any], steps: list[tuple[str, int]]) ->
             world.project_graph(count)
         elif what == "index":
             world.project_index(count)
-    assert world.decisions == run_ideal(images).decisions
+    assert world.decisions == run_ideal(images, enough_exemplars=enough).decisions
     assert world.ledger.requeued == []
 
 
-@settings(max_examples=40)
-@given(STREAM)
-def test_the_result_is_a_partition_and_the_graph_equals_the_ledger(images: list[Any]) -> None:
-    world = run_ideal(images)
+@settings(max_examples=80)
+@given(STREAM, st.sampled_from([1, 2, 32]))
+def test_the_result_is_a_partition_and_the_graph_equals_the_ledger(images: list[Any], enough: int) -> None:
+    world = run_ideal(images, enough_exemplars=enough)
     state = ClusterState(world.decisions)
     members = [image_id for cluster in clusters_of(world.decisions) for image_id in cluster]
     newest = {image.image_id: max(i.version for i in images if i.image_id == image.image_id) for image in images}

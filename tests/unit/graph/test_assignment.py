@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from neardup.types import ClusterId, ClusterInfo, ImageId, Match, Placement
 def placed(image: str, cluster: str, *, score: float = 0.9, overlap: int = 5, since: int = 1) -> PlacedMatch:
     return PlacedMatch(
         match=Match(image_id=ImageId(image), overlap=overlap, score=score),
-        cluster=ClusterInfo(cluster_id=ClusterId(cluster), head=ImageId(cluster), size=9, since=since),
+        cluster=ClusterInfo(cluster_id=ClusterId(cluster), head=ImageId(cluster), size=9, since=since, exemplars=9),
     )
 
 
@@ -27,6 +28,7 @@ def decide(*matches: PlacedMatch, head_score: Callable[[ImageId], float] = never
         "any_candidate": bool(matches),
         "head_bound": 0.5,
         "enough_members": 3,
+        "enough_exemplars": 4,
     }
     return assign(ImageId("x"), matches=matches, head_score=head_score, **(values | changes))
 
@@ -96,6 +98,29 @@ def test_only_the_best_cluster_is_tried() -> None:
     """Refused by the best one, an image stands alone: joining the second best would hide the bridge."""
     found = decide(placed("b", "a", score=0.95), placed("z", "z"), head_score=lambda _: 0.0)
     assert (found.cluster_id, found.bridges) == ("x", ("a", "z"))
+
+
+def test_what_enough_members_stand_for_is_not_indexed() -> None:
+    members = [placed(name, "a") for name in "abcd"]
+    assert decide(*members[:3]).indexed
+    assert not decide(*members).indexed
+
+
+def test_what_lies_between_two_clusters_is_indexed() -> None:
+    members = [placed(name, "a") for name in "abcd"]
+    found = decide(*members, placed("z", "z", score=0.8))
+    assert (found.cluster_id, found.bridges, found.indexed) == ("a", ("z",), True)
+
+
+def test_heads_are_indexed() -> None:
+    members = [placed(name, "a") for name in "bcde"]
+    assert decide().indexed
+    assert decide(any_candidate=True).indexed
+    assert decide(placed("b", "a"), head_score=lambda _: 0.0).indexed
+    assert decide(*members, current=where("x", "x"), current_size=2).indexed
+    own = [placed(name, "a", score=0.9) for name in "bcde"]
+    alone = [PlacedMatch(match=one.match, cluster=replace(one.cluster, head=ImageId("x"))) for one in own]
+    assert decide(*alone).indexed
 
 
 def test_a_head_with_members_stays() -> None:

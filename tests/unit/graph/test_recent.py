@@ -66,6 +66,15 @@ def test_a_new_version_replaces_the_old() -> None:
     assert (found.score.tolist(), found.code.tolist()) == ([2.0], [2] * TABLES)
 
 
+def test_what_is_not_searchable_is_known_but_not_found() -> None:
+    recent = RecentImages(capacity=3)
+    remember(recent, "a", 1)
+    recent.add(ImageId("a"), seq=2, code=code(1), score=np.array([2], dtype=np.float32), searchable=False)
+    assert names(recent, 0) == {}
+    assert recent.seq_of(ImageId("a")) == 2
+    assert recent.get(ImageId("a")) is not None
+
+
 @given(st.lists(st.sampled_from("abcdef"), max_size=40), st.integers(1, 8), st.integers(0, 40))
 def test_it_holds_every_image_decided_after_since(moves: list[str], capacity: int, asked: int) -> None:
     recent = RecentImages(capacity=capacity)

@@ -64,11 +64,17 @@ def test_of_one_image_the_last_decision_counts(index: InMemoryIndex, proposals: 
 
 
 @pytest.mark.parametrize("together", [True, False])
-def test_what_is_not_to_be_indexed_goes(index: InMemoryIndex, proposals: ProposalLog, together: bool) -> None:
+def test_what_is_not_indexed_can_be_read_but_not_found(
+    index: InMemoryIndex, proposals: ProposalLog, together: bool
+) -> None:
     decisions = decision(1, "a", 0), decision(2, "b", 1), decision(3, "a", 4, indexed=False)
     for some in [decisions] if together else [decisions[:2], decisions[2:]]:
         apply(index, proposals, *some)
-    assert index.images(IDS).keys() == {"b"}
+    known = index.images(IDS)
+    assert {name: (image.searchable, image.code[0]) for name, image in known.items()} == {
+        "a": (False, 4),
+        "b": (True, 1),
+    }
     assert index.position().seq == 3
 
 

@@ -3,8 +3,8 @@ import base64
 import numpy as np
 import pytest
 
-from neardup.types import ImageId, LshTerm, Probe
-from query.overlap import LARGEST_LIMIT, candidate_list, count_body, overlap_body
+from neardup.types import ImageId, LshTerm, Probe, SearchFilter
+from query.overlap import LARGEST_LIMIT, candidate_list, count_bodies, overlap_body
 
 
 def probe(*terms: str, exclude: tuple[str, ...] = ()) -> Probe:
@@ -40,8 +40,37 @@ def test_no_terms_match_nothing() -> None:
     assert overlap_body(probe(exclude=("a",)), limit=1)["query"] == {"match_none": {}}
 
 
-def test_the_query_that_counts() -> None:
-    assert count_body() == {"query": {"match_all": {}}, "size": 0, "track_total_hits": True}
+def test_a_filter_gives_no_score_and_leaves_the_first_shared_term_to_be_asked_for() -> None:
+    where = SearchFilter(
+        equal={"tenant": ("acme", "b=c"), "source": ("web",)}, created_from_ms=1000, created_before_ms=2000
+    )
+    body = overlap_body(Probe(terms=(LshTerm("0.1"),), where=where), limit=1)
+    assert body["query"]["bool"]["filter"] == [
+        {"terms": {"labels": ["tenant=acme", "tenant=b=c"]}},
+        {"terms": {"labels": ["source=web"]}},
+        {"range": {"created_at": {"gte": 1000, "lt": 2000}}},
+    ]
+    assert body["min_score"] == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "conditions"),
+    [
+        (SearchFilter(created_from_ms=0), [{"range": {"created_at": {"gte": 0}}}]),
+        (SearchFilter(created_before_ms=5), [{"range": {"created_at": {"lt": 5}}}]),
+        (SearchFilter(), []),
+    ],
+)
+def test_open_ranges(where: SearchFilter, conditions: list[object]) -> None:
+    body = overlap_body(Probe(terms=(LshTerm("0.1"),), where=where), limit=1)
+    assert body["query"]["bool"].get("filter", []) == conditions
+
+
+def test_the_queries_that_count() -> None:
+    assert count_bodies() == (
+        {"query": {"match_all": {}}, "size": 0, "track_total_hits": True},
+        {"query": {"term": {"withheld": True}}, "size": 0, "track_total_hits": True},
+    )
 
 
 @pytest.mark.parametrize(

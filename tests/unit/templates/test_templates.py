@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -34,7 +36,7 @@ def test_the_template_of_an_lsh_version() -> None:
     index = body["template"]["settings"]["index"]
     assert body["index_patterns"] == ["shop-0123456789ab-0*"]
     assert (index["number_of_shards"], index["number_of_replicas"]) == (3, 1)
-    assert body["template"]["mappings"]["_meta"] == {"mapping_version": 1, "lsh_version": "0123456789ab"}
+    assert body["template"]["mappings"]["_meta"] == {"mapping_version": 2, "lsh_version": "0123456789ab"}
     assert index["max_result_window"] > LARGEST_LIMIT, "one more than the limit is asked for"
 
 
@@ -46,9 +48,15 @@ def test_the_shipped_template_is_not_changed_by_use() -> None:
 
 def test_every_field_of_a_document_is_in_the_mapping() -> None:
     image = IndexedImage(
-        image_id=ImageId("a"), version=1, seq=1, code=np.zeros(2, np.uint16), score=np.zeros(2, np.float32)
+        image_id=ImageId("a"),
+        version=1,
+        seq=1,
+        code=np.zeros(2, np.uint16),
+        score=np.zeros(2, np.float32),
+        metadata={"created_at": "2026-01-31T12:00:00Z"},
     )
-    assert load_template("images")["template"]["mappings"]["properties"].keys() == document_of_image(image).keys()
+    written = document_of_image(image).keys() | document_of_image(replace(image, searchable=False)).keys()
+    assert load_template("images")["template"]["mappings"]["properties"].keys() == written
     assert load_template("projections")["mappings"]["properties"].keys() == document_of_position(Position()).keys()
 
 
@@ -59,25 +67,31 @@ def test_a_document_golden() -> None:
         seq=3,
         code=np.array([10, 4095], np.uint16),
         score=np.array([1, -2], np.float32),
-        metadata={"source": "x"},
+        metadata={"source": "x", "created_at": "1970-01-01T01:00:01+01:00"},
     )
-    assert document_of_image(image) == {
-        "terms": ["0.a", "1.fff"],
+    document = {
         "seq": 3,
         "version": 2,
         "score": "ADwAwA==",
         "code": "CgD/Dw==",
-        "metadata": {"source": "x"},
+        "labels": ["source=x", "created_at=1970-01-01T01:00:01+01:00"],
+        "metadata": {"source": "x", "created_at": "1970-01-01T01:00:01+01:00"},
+        "created_at": 1000,
     }
+    assert document_of_image(image) == document | {"terms": ["0.a", "1.fff"]}
+    assert document_of_image(replace(image, searchable=False)) == document | {"withheld": True}
 
 
 @given(
     code=npst.arrays(np.uint16, st.integers(1, 8)),
     score=npst.arrays(np.float16, st.integers(1, 8), elements=st.floats(-1000, 1000, width=16)),
-    metadata=st.dictionaries(st.text(), st.text()),
+    metadata=st.dictionaries(st.text().filter(lambda name: name != "created_at"), st.text()),
     version=st.integers(0, 2**60),
+    searchable=st.booleans(),
 )
-def test_images_survive(code: np.ndarray, score: np.ndarray, metadata: dict[str, str], version: int) -> None:
+def test_images_survive(
+    code: np.ndarray, score: np.ndarray, metadata: dict[str, str], version: int, searchable: bool
+) -> None:
     image = IndexedImage(
         image_id=ImageId("a"),
         version=version,
@@ -85,11 +99,13 @@ def test_images_survive(code: np.ndarray, score: np.ndarray, metadata: dict[str,
         code=code,
         score=score.astype(np.float32),
         metadata=metadata,
+        searchable=searchable,
     )
-    document = document_of_image(image)
-    del document["terms"]
-    back = image_of_document("a", document)
+    excluded = {"terms", "labels", "created_at"}
+    kept = {name: value for name, value in document_of_image(image).items() if name not in excluded}
+    back = image_of_document("a", kept)
     assert (back.image_id, back.version, back.seq, back.metadata) == ("a", version, version + 1, metadata)
+    assert back.searchable == searchable
     np.testing.assert_array_equal(back.code, image.code)
     np.testing.assert_array_equal(back.score, image.score)
 
