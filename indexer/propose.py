@@ -7,9 +7,10 @@ import numpy as np
 
 from neardup.errors import InvalidMessageError
 from neardup.lsh import LshModel, query_terms
+from neardup.matching import score_candidates
 from neardup.messages import half
 from neardup.ports import CandidateSearch, Clock, PairScorer
-from neardup.types import CandidateList, Image, Match, PairBatch, Probe, Proposal, Source
+from neardup.types import Image, Probe, Proposal, Source
 
 __all__ = ["ProposalRules", "Proposer"]
 
@@ -58,49 +59,24 @@ class Proposer:
             probes, limit=self._rules.candidate_limit, minimum_overlap=self._rules.minimum_overlap
         )
         scores = [half(image.score) for _, image in images]
-        scored = self._scorer.score(_pairs(scores, found))
-        calibration = self._scorer.calibration(scored.model_version)
-        proposals = []
-        start = 0
-        for (source, image), query, score, candidates in zip(images, queries, scores, found, strict=True):
-            stop = start + len(candidates.candidates)
-            matches = [
-                Match(image_id=candidate.image_id, overlap=candidate.overlap, score=float(value))
-                for candidate, value in zip(candidates.candidates, scored.values[start:stop], strict=True)
-            ]
-            start = stop
-            matches.sort(key=lambda match: (-match.score, -match.overlap, match.image_id))
-            proposals.append(
-                Proposal(
-                    image_id=image.image_id,
-                    version=image.version,
-                    run=image.run,
-                    query=query,
-                    score=score,
-                    metadata=image.metadata,
-                    searched_seq=searched.seq,
-                    matches=tuple(matches[: self._rules.kept_matches]),
-                    match_threshold=calibration.match_threshold,
-                    head_bound=calibration.head_bound,
-                    lsh_version=self._lsh.version,
-                    model_version=scored.model_version,
-                    source=source,
-                    at_ms=self._clock.now_ms(),
-                )
+        matches, model_version = score_candidates(self._scorer, scores, found)
+        calibration = self._scorer.calibration(model_version)
+        return [
+            Proposal(
+                image_id=image.image_id,
+                version=image.version,
+                run=image.run,
+                query=query,
+                score=score,
+                metadata=image.metadata,
+                searched_seq=searched.seq,
+                matches=of_image[: self._rules.kept_matches],
+                match_threshold=calibration.match_threshold,
+                head_bound=calibration.head_bound,
+                lsh_version=self._lsh.version,
+                model_version=model_version,
+                source=source,
+                at_ms=self._clock.now_ms(),
             )
-        return proposals
-
-
-def _pairs(scores: Sequence[np.ndarray], found: Sequence[CandidateList]) -> PairBatch:
-    """Every image against each of its candidates, one row a pair."""
-    dimension = scores[0].shape[0]
-    counts = [len(candidates.candidates) for candidates in found]
-    rows = [candidate for candidates in found for candidate in candidates.candidates]
-    if not rows:
-        empty = np.empty((0, dimension), dtype=np.float32)
-        return PairBatch(probes=empty, candidates=empty, overlap=np.empty(0, dtype=np.int32))
-    return PairBatch(
-        probes=np.repeat(np.stack(scores), counts, axis=0),
-        candidates=np.stack([candidate.score for candidate in rows]),
-        overlap=np.array([candidate.overlap for candidate in rows], dtype=np.int32),
-    )
+            for (source, image), query, score, of_image in zip(images, queries, scores, matches, strict=True)
+        ]

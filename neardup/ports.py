@@ -6,7 +6,7 @@ over the real engine. Implementations raise only `neardup.errors`; each method s
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from neardup.types import (
     CandidateList,
@@ -26,6 +26,7 @@ from neardup.types import (
 )
 
 __all__ = [
+    "LARGEST_LIMIT",
     "Calibration",
     "CandidateSearch",
     "Clock",
@@ -39,6 +40,10 @@ __all__ = [
     "Projection",
     "ProposalLog",
 ]
+
+
+LARGEST_LIMIT: Final = 10_000
+"""The highest candidate limit of a search."""
 
 
 class Clock(Protocol):
@@ -88,7 +93,7 @@ class CandidateSearch(Protocol):
     def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
         """One list a probe, in the order of `probes`, each exact over all indexed images.
 
-        Order: overlap descending, then older first (`seq` of the indexed image ascending). `limit` 1 to 10,000.
+        Order: overlap descending, then older first (`seq` of the image ascending). `limit` 1 to `LARGEST_LIMIT`.
         A probe's `exclude` ids never come back, nor do images outside its `where`, nor those that are not searchable.
         Raises SearchUnavailableError also when any shard failed or timed out: never a shorter list.
         """

@@ -1,6 +1,8 @@
 """Create, compare and drop the indices of a namespace."""
 
 import json
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from importlib.resources import files
 from typing import Any
 
@@ -17,6 +19,8 @@ __all__ = ["check_index", "drop_namespace", "load_template", "setup_index", "tem
 
 _CLAUSE_LIMIT = "indices.query.bool.max_clause_count"
 _OTHER_CLAUSES = 16
+_FIXED = frozenset({"index.number_of_shards", "index.number_of_replicas", "index.codec"})
+"""Fixed when the index is created, or the operator's own."""
 
 
 def load_template(name: str) -> dict[str, Any]:
@@ -40,41 +44,51 @@ def template_body(settings: Settings, lsh_version: str) -> dict[str, Any]:
 
 
 def setup_index(client: OpenSearch, settings: Settings, lsh_version: str, *, dry_run: bool = False) -> list[str]:
-    """Create what is missing: template, index with its aliases, projections index. Returns the changes, one line each.
+    """Create what is missing, put right what drifted: template, index with its aliases, its settings, the projections
+    index. Returns the changes, one line each.
 
     A probe with more terms than the cluster's clause limit raises that limit. Shards and replicas of an existing index
     are left alone. Raises IncompatibleIndexError when the existing index has another mapping, SearchUnavailableError.
     """
-    names = IndexNames(settings.namespace, lsh_version)
-    projections = projections_index(settings.namespace)
-    body = template_body(settings, lsh_version)
     changes: list[str] = []
     with search_errors("setting up the index"):
-        clauses = settings.lsh.tables * (1 + settings.search.probes) + _OTHER_CLAUSES
-        if clauses > _clause_limit(client):
-            changes.append(f"cluster setting {_CLAUSE_LIMIT}: {clauses}")
+        for change, make in _missing(client, settings, lsh_version):
+            changes.append(change)
             if not dry_run:
-                client.cluster.put_settings(body={"persistent": {_CLAUSE_LIMIT: clauses}})
-        if not _template_is_current(client, names.stem, body):
-            changes.append(f"index template {names.stem}: version {body['version']}")
-            if not dry_run:
-                client.indices.put_index_template(name=names.stem, body=body)
-        if not client.indices.exists(index=projections):
-            changes.append(f"index {projections}")
-            if not dry_run:
-                small = load_template("projections")
-                small["settings"]["index"]["number_of_replicas"] = settings.opensearch.replicas
-                _create(client, projections, small)
-        if client.indices.exists_alias(name=names.read):
-            check_index(client, settings, lsh_version)
-        else:
-            changes.append(f"index {names.index} with aliases {names.read}, {names.write}")
-            if not dry_run:
-                # A position that outlived its index would claim decisions that the new one does not hold.
-                client.delete(index=projections, id=names.read, params={"refresh": "true"}, ignore=404)
-                aliases: dict[str, Any] = {names.read: {}, names.write: {"is_write_index": True}}
-                _create(client, names.index, {"aliases": aliases})
+                make()
     return changes
+
+
+def _missing(client: OpenSearch, settings: Settings, lsh_version: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What is not as it must be, with what mends it."""
+    names, projections = IndexNames(settings.namespace, lsh_version), projections_index(settings.namespace)
+    body = template_body(settings, lsh_version)
+    clauses = settings.lsh.tables * (1 + settings.search.probes) + _OTHER_CLAUSES
+    if clauses > _clause_limit(client):
+        raised = {"persistent": {_CLAUSE_LIMIT: clauses}}
+        yield f"cluster setting {_CLAUSE_LIMIT}: {clauses}", partial(client.cluster.put_settings, body=raised)
+    if not _template_is_current(client, names.stem, body):
+        put = partial(client.indices.put_index_template, name=names.stem, body=body)
+        yield f"index template {names.stem}: version {body['version']}", put
+    if not client.indices.exists(index=projections):
+        small = load_template("projections")
+        small["settings"]["index"]["number_of_replicas"] = settings.opensearch.replicas
+        yield f"index {projections}", partial(_create, client, projections, small)
+    if client.indices.exists_alias(name=names.read):
+        check_index(client, settings, lsh_version)
+        for setting, (wanted, found) in _drifted_settings(client, names, body).items():
+            change = f"setting {setting} of {names.index}: {wanted} instead of {found}"
+            yield change, partial(client.indices.put_settings, index=names.read, body={setting: wanted})
+    else:
+        create = partial(_create_behind_aliases, client, names, projections)
+        yield f"index {names.index} with aliases {names.read}, {names.write}", create
+
+
+def _create_behind_aliases(client: OpenSearch, names: IndexNames, projections: str) -> None:
+    # A position that outlived its index would claim decisions that the new one does not hold.
+    client.delete(index=projections, id=names.read, params={"refresh": "true"}, ignore=404)
+    aliases: dict[str, Any] = {names.read: {}, names.write: {"is_write_index": True}}
+    _create(client, names.index, {"aliases": aliases})
 
 
 def check_index(client: OpenSearch, settings: Settings, lsh_version: str) -> None:
@@ -128,5 +142,27 @@ def _template_is_current(client: OpenSearch, name: str, body: dict[str, Any]) ->
         found = client.indices.get_index_template(name=name)["index_templates"][0]["index_template"]
     except NotFoundError:
         return False
-    same_version = found.get("version") == body["version"]
-    return bool(same_version and found["template"]["mappings"] == body["template"]["mappings"])
+    return bool(
+        found.get("version") == body["version"]
+        and found["template"]["mappings"] == body["template"]["mappings"]
+        and _flat(found["template"]["settings"]) == _flat(body["template"]["settings"])
+    )
+
+
+def _drifted_settings(client: OpenSearch, names: IndexNames, body: dict[str, Any]) -> dict[str, tuple[str, str | None]]:
+    """The settings that can be changed on an open index and are not those of the template: wanted and found value."""
+    wanted = {name: value for name, value in _flat(body["template"]["settings"]).items() if name not in _FIXED}
+    drifted: dict[str, tuple[str, str | None]] = {}
+    for content in client.indices.get_settings(index=names.read).values():
+        found = _flat(content["settings"])
+        drifted |= {name: (value, found.get(name)) for name, value in wanted.items() if found.get(name) != value}
+    return drifted
+
+
+def _flat(nested: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Settings as dotted names with texts, however they were nested and typed."""
+    flat: dict[str, str] = {}
+    for name, value in nested.items():
+        dotted = f"{prefix}{name}"
+        flat |= _flat(value, f"{dotted}.") if isinstance(value, Mapping) else {dotted: str(value)}
+    return flat

@@ -9,13 +9,11 @@ from typing import Any
 
 from elasticsearch_dsl import Q, Search
 
+from neardup.ports import LARGEST_LIMIT
 from neardup.types import Candidate, CandidateList, ImageId, LshTerm, Probe, SearchFilter
 from opensearch_templates.documents import label, scores_of_documents
 
-__all__ = ["LARGEST_LIMIT", "candidate_list", "count_bodies", "overlap_body"]
-
-LARGEST_LIMIT = 10_000
-"""The highest candidate limit; the index template's max_result_window is one more."""
+__all__ = ["candidate_list", "count_bodies", "overlap_body"]
 
 
 def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[str, Any]:

@@ -5,25 +5,29 @@ from dataclasses import dataclass
 import numpy as np
 
 from neardup.errors import UnknownImageError
-from neardup.lsh import LshModel, query_terms
+from neardup.lsh import LshModel, query_terms, terms
+from neardup.matching import score_candidates
 from neardup.messages import half
-from neardup.ports import CandidateSearch, ClusterStore, Embedder, PairScorer
+from neardup.ports import LARGEST_LIMIT, CandidateSearch, ClusterStore, Embedder, PairScorer
 from neardup.types import (
     ClusterId,
     ClusterInfo,
     Code,
     Embeddings,
     ImageId,
+    IndexedImage,
     Match,
     Page,
     PairBatch,
     Placement,
     Probe,
+    SearchFilter,
     Vector,
 )
+from query.explain import Explanation, cut_by
 from query.heads import Heads
 
-__all__ = ["Lookup", "SimilarImages"]
+__all__ = ["Explanation", "Lookup", "SearchFilter", "SimilarImages"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,48 +99,58 @@ class SimilarImages:
         """One page of the members of a cluster, in the order they joined; `after` is the cursor of the page before."""
         return self._store.members(cluster_id, after=after, limit=limit)
 
-    def lookup_file(self, data: bytes, *, image_id: ImageId | None = None) -> Lookup:
-        """Look up an image by its bytes; it need not be in the corpus. `image_id`: its id, should it be there.
+    def lookup_file(self, data: bytes, *, image_id: ImageId | None = None, where: SearchFilter | None = None) -> Lookup:
+        """Look up an image by its bytes; it need not be in the corpus. `image_id`: its id, should it be there. `where`:
+        which images may be candidates.
 
         Raises InvalidImageError, UnavailableError.
         """
-        return self.lookup_embeddings(self._embedder.embed(data), image_id=image_id)
+        return self.lookup_embeddings(self._embedder.embed(data), image_id=image_id, where=where)
 
-    def lookup_embeddings(self, embeddings: Embeddings, *, image_id: ImageId | None = None) -> Lookup:
+    def lookup_embeddings(
+        self, embeddings: Embeddings, *, image_id: ImageId | None = None, where: SearchFilter | None = None
+    ) -> Lookup:
         """Look up an image by its two embeddings. Raises InvalidMessageError, UnavailableError."""
-        self._lsh.validate(embeddings.lsh)
-        query = self._lsh.query_codes(embeddings.lsh[None, :], probes=self._probes)[0]
-        return self._lookup(query, half(embeddings.score), image_id)
+        return self._lookup(self._asked(embeddings), image_id, where)
 
-    def lookup_id(self, image_id: ImageId) -> Lookup:
+    def lookup_id(self, image_id: ImageId, *, where: SearchFilter | None = None) -> Lookup:
         """Look up an image of the corpus by what the index holds of it (its own terms, no probes).
 
         Raises UnknownImageError, UnavailableError.
         """
+        return self._lookup(_asked_again(self._indexed(image_id)), image_id, where)
+
+    def explain_file(self, data: bytes, image_id: ImageId, *, name: str = "the file") -> Explanation:
+        """Why an image of the corpus is a candidate of the image in these bytes, or why it is not. `name`: what the
+        explanation calls the file.
+
+        Raises InvalidImageError, UnknownImageError, UnavailableError.
+        """
+        return self._explain(self._asked(self._embedder.embed(data)), None, self._indexed(image_id), name=name)
+
+    def explain_id(self, probe: ImageId, image_id: ImageId) -> Explanation:
+        """Why an image of the corpus is a candidate of another one, or why it is not (by the other's own terms).
+
+        Raises UnknownImageError, UnavailableError.
+        """
+        return self._explain(_asked_again(self._indexed(probe)), probe, self._indexed(image_id), name=probe)
+
+    def _asked(self, embeddings: Embeddings) -> "_Asked":
+        self._lsh.validate(embeddings.lsh)
+        query = self._lsh.query_codes(embeddings.lsh[None, :], probes=self._probes)[0]
+        return _Asked(query=query, score=half(embeddings.score))
+
+    def _indexed(self, image_id: ImageId) -> IndexedImage:
         indexed = self._search.images([image_id]).get(image_id)
         if indexed is None:
             raise UnknownImageError(f"{image_id!r} is not an image of this namespace")
-        return self._lookup(indexed.code[:, None], indexed.score, image_id)
+        return indexed
 
-    def _lookup(self, query: Code, score: Vector, image_id: ImageId | None) -> Lookup:
-        probe = Probe(terms=query_terms(query), exclude=() if image_id is None else (image_id,))
+    def _lookup(self, asked: "_Asked", image_id: ImageId | None, where: SearchFilter | None) -> Lookup:
+        probe = Probe(terms=query_terms(asked.query), exclude=() if image_id is None else (image_id,), where=where)
         found = self._search.search([probe], limit=self._candidate_limit, minimum_overlap=self._minimum_overlap)[0]
-        rows = found.candidates
-        scored = self._scorer.score(
-            PairBatch(
-                probes=np.repeat(score[None, :], len(rows), axis=0),
-                candidates=np.stack([row.score for row in rows]) if rows else np.empty((0, *score.shape), np.float32),
-                overlap=np.array([row.overlap for row in rows], dtype=np.int32),
-            )
-        )
-        matches = sorted(
-            (
-                Match(image_id=row.image_id, overlap=row.overlap, score=float(value))
-                for row, value in zip(rows, scored.values, strict=True)
-            ),
-            key=lambda match: (-match.score, -match.overlap, match.image_id),
-        )
-        calibration = self._scorer.calibration(scored.model_version)
+        (matches,), model_version = score_candidates(self._scorer, [asked.score], [found])
+        calibration = self._scorer.calibration(model_version)
         best = matches[0] if matches and matches[0].score >= calibration.match_threshold else None
         wanted = [i for i in (image_id, best.image_id if best else None) if i is not None]
         placements = self._heads.placements(wanted) if wanted else {}
@@ -147,10 +161,58 @@ class SimilarImages:
             placement=placement,
             match=best,
             cluster=cluster,
-            candidates=tuple(matches),
+            candidates=matches,
             match_threshold=calibration.match_threshold,
-            model_version=scored.model_version,
+            model_version=model_version,
             cutoff_overlap=found.cutoff_overlap,
             ties_at_cutoff=found.ties_at_cutoff,
             searched_documents=found.searched_documents,
         )
+
+    def _explain(self, asked: "_Asked", probe: ImageId | None, image: IndexedImage, *, name: str) -> Explanation:
+        terms_asked = query_terms(asked.query)
+        exclude = () if probe is None else (probe,)
+        (everything,) = self._search.search([Probe(terms=terms_asked, exclude=exclude)], limit=LARGEST_LIMIT)
+        ids = [candidate.image_id for candidate in everything.candidates]
+        rank = ids.index(image.image_id) + 1 if image.image_id in ids else None
+        own = set(terms(image.code))
+        shared = tuple(term for term in terms_asked if term in own)
+        overlap = np.array([len(shared)], dtype=np.int32)
+        scored = self._scorer.score(
+            PairBatch(probes=asked.score[None, :], candidates=image.score[None, :], overlap=overlap)
+        )
+        kept = everything.candidates[: self._candidate_limit]
+        return Explanation(
+            probe=name,
+            image_id=image.image_id,
+            terms=len(asked.query),
+            shared_terms=shared,
+            rank=rank,
+            counted=LARGEST_LIMIT,
+            cut=cut_by(
+                same_image=image.image_id == probe,
+                searchable=image.searchable,
+                overlap=len(shared),
+                minimum_overlap=self._minimum_overlap,
+                rank=rank,
+                candidate_limit=self._candidate_limit,
+            ),
+            candidate_limit=self._candidate_limit,
+            minimum_overlap=self._minimum_overlap,
+            cutoff_overlap=kept[-1].overlap if kept else 0,
+            score=float(scored.values[0]),
+            match_threshold=self._scorer.calibration(scored.model_version).match_threshold,
+            model_version=scored.model_version,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Asked:
+    """What is asked for: the buckets, shape (tables, 1 + probes), and the score embedding, shape (dimension,)."""
+
+    query: Code
+    score: Vector
+
+
+def _asked_again(image: IndexedImage) -> _Asked:
+    return _Asked(query=image.code[:, None], score=image.score)

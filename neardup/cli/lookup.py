@@ -11,12 +11,13 @@ import click
 from neardup.cli.output import json_option, print_json, print_table
 from neardup.cli.wiring import opened
 from neardup.errors import InvalidImageError
-from neardup.types import ClusterInfo, ImageId, Page
+from neardup.times import epoch_ms
+from neardup.types import ClusterInfo, ImageId, Page, SearchFilter
 
 if TYPE_CHECKING:
     from query.similar_images import Lookup, SimilarImages
 
-__all__ = ["clusters", "head", "members", "query"]
+__all__ = ["clusters", "file_or_id", "head", "members", "query"]
 
 _limit = click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Largest page.")
 _after = click.option("--after", type=click.IntRange(min=0), default=0, help="Cursor that the page before ended with.")
@@ -25,22 +26,37 @@ _after = click.option("--after", type=click.IntRange(min=0), default=0, help="Cu
 @click.command()
 @click.argument("image_or_id")
 @click.option("--limit", type=click.IntRange(1, 10_000), default=10, show_default=True, help="Members and candidates.")
+@click.option(
+    "--where", "pairs", multiple=True, metavar="NAME=VALUE", help="Only images with this metadata; repeatable."
+)
+@click.option("--created-from", metavar="TIME", help="Only images with metadata created_at from this time on.")
+@click.option("--created-before", metavar="TIME", help="Only images with metadata created_at before this time.")
 @json_option
-def query(image_or_id: str, limit: int, as_json: bool) -> None:
+def query(
+    *,
+    image_or_id: str,
+    limit: int,
+    pairs: tuple[str, ...],
+    created_from: str | None,
+    created_before: str | None,
+    as_json: bool,
+) -> None:
     """Was this image, or a slight variation of it, seen before? Which images are similar?
 
-    IMAGE_OR_ID is an image file, which need not be in the corpus, or the id of an image that is.
+    IMAGE_OR_ID is an image file, which need not be in the corpus, or the id of an image that is. TIME is like
+    2026-01-31T12:00:00Z. Values of the same name are alternatives; different names must all fit.
     """
+    where = _filter(pairs, created_from, created_before)
     file = Path(image_or_id)
     with opened() as wiring:
         similar = wiring.similar_images
         if file.is_file():
             try:
-                found = similar.lookup_file(file.read_bytes(), image_id=_id(similar, image_or_id))
+                found = similar.lookup_file(file.read_bytes(), image_id=file_or_id(similar, image_or_id), where=where)
             except InvalidImageError as exc:
                 raise InvalidImageError(f"{file}: {exc}") from exc
         else:
-            found = similar.lookup_id(ImageId(image_or_id))
+            found = similar.lookup_id(ImageId(image_or_id), where=where)
         page = similar.members(found.cluster.cluster_id, limit=limit) if found.cluster else None
     if as_json:
         print_json(_lookup_json(found, page, limit))
@@ -55,7 +71,7 @@ def head(image_id: str, as_json: bool) -> None:
     """The head of the cluster that holds IMAGE_ID (an id, or the path of a file that was added)."""
     with opened() as wiring:
         similar = wiring.similar_images
-        placement = similar.placement(_id(similar, image_id))
+        placement = similar.placement(file_or_id(similar, image_id))
     if placement is None:
         if as_json:
             print_json({"image_id": image_id, "head": None})
@@ -85,7 +101,7 @@ def members(head_id: str, limit: int, after: int, as_json: bool) -> None:
     """The members of the cluster of HEAD (any member's id will do), in the order they joined."""
     with opened() as wiring:
         similar = wiring.similar_images
-        cluster = similar.cluster(_id(similar, head_id))
+        cluster = similar.cluster(file_or_id(similar, head_id))
         page = similar.members(cluster.cluster_id, after=after, limit=limit)
     if as_json:
         print_json(_cluster_json(cluster) | _page_json(page))
@@ -117,7 +133,31 @@ def export(output: Path | None, as_json: bool) -> None:
             writer.writerows((row.image_id, row.head) for row in rows)
 
 
-def _id(similar: "SimilarImages", text: str) -> ImageId:
+def _filter(pairs: tuple[str, ...], created_from: str | None, created_before: str | None) -> SearchFilter | None:
+    """What the options ask candidates to be; None when they ask nothing."""
+    equal: dict[str, tuple[str, ...]] = {}
+    for text in pairs:
+        name, sign, value = text.partition("=")
+        if not sign:
+            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--where")
+        equal[name] = (*equal.get(name, ()), value)
+    if not (equal or created_from or created_before):
+        return None
+    return SearchFilter(
+        equal=equal,
+        created_from_ms=_moment(created_from, "--created-from"),
+        created_before_ms=_moment(created_before, "--created-before"),
+    )
+
+
+def _moment(text: str | None, option: str) -> int | None:
+    try:
+        return None if text is None else epoch_ms(text)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc), param_hint=option) from exc
+
+
+def file_or_id(similar: "SimilarImages", text: str) -> ImageId:
     """The id somebody means: as given, or the absolute path under which `neardup add` knows that file."""
     file = Path(text)
     if file.is_file() and similar.placement(ImageId(text)) is None:
@@ -126,7 +166,12 @@ def _id(similar: "SimilarImages", text: str) -> ImageId:
 
 
 def _cluster_json(cluster: ClusterInfo) -> dict[str, Any]:
-    return {"cluster_id": cluster.cluster_id, "head": cluster.head, "size": cluster.size}
+    return {
+        "cluster_id": cluster.cluster_id,
+        "head": cluster.head,
+        "size": cluster.size,
+        "exemplars": cluster.exemplars,
+    }
 
 
 def _page_json(page: Page) -> dict[str, Any]:
@@ -168,7 +213,9 @@ def _print_lookup(found: "Lookup", page: Page | None, limit: int) -> None:
             how = f"score {found.match.score:.4f} with {found.match.image_id}, {found.match.overlap} shared terms"
         click.echo(f"seen before: {how}")
         click.echo(f"head: {found.cluster.head}")
-        click.echo(f"members: {found.cluster.size}")
+        indexed = found.cluster.exemplars
+        searched = f", {indexed} of them in searches" if indexed < found.cluster.size else ""
+        click.echo(f"members: {found.cluster.size}{searched}")
         for member in page.members:
             click.echo(f"  {member.image_id}")
         if page.after is not None:

@@ -25,7 +25,9 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "query": ("neardup.cli.lookup:query", "Was this image seen before, and what is similar to it?"),
     "head": ("neardup.cli.lookup:head", "The cluster head of an image."),
     "members": ("neardup.cli.lookup:members", "The members of a cluster, page by page."),
+    "explain": ("neardup.cli.explain:explain", "Why one image is a candidate of another, or why not."),
     "clusters": ("neardup.cli.lookup:clusters", "Clusters as a whole."),
+    "index": ("neardup.cli.index:index", "The index: its state, and merging it."),
     "dead-letters": ("neardup.cli.dead_letters:dead_letters", "Messages that could not be processed."),
     "train": ("neardup.cli.train:train", "Train the embedder's whitening and the scorer from images."),
 }

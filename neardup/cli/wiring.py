@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from graph.janusgraph import GraphNames
     from neardup.kafka import Kafka
     from neardup.ports import CandidateSearch, ClusterStore, Embedder, HeadCache, ImageIndex, PairScorer
+    from opensearch_templates.names import IndexNames
     from query.heads import Heads
     from query.similar_images import SimilarImages
 
@@ -111,9 +112,15 @@ class Wiring:
     def index(self) -> "ImageIndex":
         """The writing side of the index."""
         from indexer.opensearch_index import OpenSearchImageIndex
+
+        return OpenSearchImageIndex(self.opensearch, self.index_names)
+
+    @cached_property
+    def index_names(self) -> "IndexNames":
+        """Names of the index of this namespace and lsh_version."""
         from opensearch_templates.names import IndexNames
 
-        return OpenSearchImageIndex(self.opensearch, IndexNames(self.settings.namespace, self.lsh.version))
+        return IndexNames(self.settings.namespace, self.lsh.version)
 
     @cached_property
     def scorer(self) -> "PairScorer":

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from neardup.ports import LARGEST_LIMIT
 from neardup.times import epoch_ms
 from neardup.types import Candidate, CandidateList, ImageId, IndexedImage, Position, Probe, SearchFilter
 
@@ -35,8 +36,8 @@ class InMemoryIndex:
             self._position = upto
 
     def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
-        if not 1 <= limit <= 10_000:
-            raise ValueError(f"limit: {limit} is not between 1 and 10000")
+        if not 1 <= limit <= LARGEST_LIMIT:
+            raise ValueError(f"limit: {limit} is not between 1 and {LARGEST_LIMIT}")
         if minimum_overlap < 1:
             raise ValueError(f"minimum_overlap: {minimum_overlap} is not at least 1")
         searchable = [image for image in self._images.values() if image.searchable]

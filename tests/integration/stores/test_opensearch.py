@@ -108,7 +108,7 @@ def test_setup_plans_then_does_then_has_nothing_to_do(client: OpenSearch) -> Non
     assert not client.indices.exists(index=f"{NAMESPACE}-*", params={"allow_no_indices": "false"})
     assert setup_index(client, SETTINGS, LSH_VERSION) == planned
     assert planned == [
-        f"index template {NAMES.stem}: version 1",
+        f"index template {NAMES.stem}: version 2",
         f"index {NAMESPACE}-projections",
         f"index {NAMES.index} with aliases {NAMES.read}, {NAMES.write}",
     ]
@@ -116,6 +116,21 @@ def test_setup_plans_then_does_then_has_nothing_to_do(client: OpenSearch) -> Non
     check_index(client, SETTINGS, LSH_VERSION)
     found = client.indices.get_settings(index=NAMES.index)[NAMES.index]["settings"]["index"]
     assert (found["number_of_shards"], found["number_of_replicas"], found["refresh_interval"]) == ("3", "0", "-1")
+
+
+def test_drift_is_named_and_put_right(client: OpenSearch) -> None:
+    setup_index(client, SETTINGS, LSH_VERSION)
+    client.indices.put_settings(index=NAMES.index, body={"index.refresh_interval": "1s"})
+    template = client.indices.get_index_template(name=NAMES.stem)["index_templates"][0]["index_template"]
+    template["template"]["settings"]["index"]["max_result_window"] = "10000"
+    client.indices.put_index_template(name=NAMES.stem, body=template)
+    drifted = setup_index(client, SETTINGS, LSH_VERSION, dry_run=True)
+    assert drifted == [
+        f"index template {NAMES.stem}: version 2",
+        f"setting index.refresh_interval of {NAMES.index}: -1 instead of 1s",
+    ]
+    assert setup_index(client, SETTINGS, LSH_VERSION) == drifted
+    assert setup_index(client, SETTINGS, LSH_VERSION) == []
 
 
 def test_many_query_terms_raise_the_clause_limit(client: OpenSearch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from neardup.cli import lookup
+from neardup.cli import explain, lookup
 from neardup.cli.main import cli
 from neardup.errors import InvalidImageError, UnknownImageError
 from neardup.lsh import LshModel
@@ -51,6 +51,8 @@ def _ports(monkeypatch: pytest.MonkeyPatch) -> None:
             seq=decision.seq,
             code=LSH.codes(embeddings.lsh[None, :])[0],
             score=embeddings.score,
+            metadata={"tenant": f"tenant of {decision.image_id}"},
+            searchable=decision.indexed,
         )
         index.apply([image], [], upto=position_of(decision))
     similar = SimilarImages(
@@ -67,6 +69,7 @@ def _ports(monkeypatch: pytest.MonkeyPatch) -> None:
         yield Ports(store, similar)
 
     monkeypatch.setattr(lookup, "opened", opened)
+    monkeypatch.setattr(explain, "opened", opened)
 
 
 def run(*arguments: str) -> Result:
@@ -100,6 +103,7 @@ def test_members_page_by_page() -> None:
         "cluster_id": "a",
         "head": "a",
         "size": 3,
+        "exemplars": 2,
         "members": [{"image_id": "a", "seq": 1}, {"image_id": "b", "seq": 2}],
         "after": 2,
     }
@@ -133,9 +137,12 @@ def test_export_to_a_file(tmp_path: Path) -> None:
 def test_query_by_id() -> None:
     found = run_json("query", "b")
     assert (found["seen"], found["in_corpus"], found["head"], found["cluster"]["size"]) == (True, True, "a", 3)
-    assert [match["image_id"] for match in found["candidates"]][:2] == ["a", "c"]
+    assert [match["image_id"] for match in found["candidates"]][:1] == ["a"]
     text = run("query", "b").stdout
-    assert "seen before: this very image is in the corpus\nhead: a\nmembers: 3\n  a\n  b\n  c\n" in text
+    assert (
+        "seen before: this very image is in the corpus\nhead: a\nmembers: 3, 2 of them in searches\n  a\n  b\n  c\n"
+        in text
+    )
 
 
 def test_query_with_a_file_that_is_not_in_the_corpus(tmp_path: Path) -> None:
@@ -154,7 +161,7 @@ def test_query_with_something_new(tmp_path: Path) -> None:
     file.write_bytes(b"something new")
     found = run_json("query", str(file))
     assert (found["seen"], found["head"], found["match"], found["cluster"]) == (False, None, None, None)
-    assert run("query", str(file)).stdout.startswith("not seen before (searched 4 images)")
+    assert run("query", str(file)).stdout.startswith("not seen before (searched 3 images)")
 
 
 def test_query_with_a_file_that_is_no_image(tmp_path: Path) -> None:
@@ -162,6 +169,43 @@ def test_query_with_a_file_that_is_no_image(tmp_path: Path) -> None:
     file.touch()
     with pytest.raises(InvalidImageError, match=r"empty\.jpg: the file is empty"):
         run("query", str(file))
+
+
+def test_query_among_images_with_given_metadata(tmp_path: Path) -> None:
+    file = tmp_path / "copy.jpg"
+    file.write_bytes(b"photo")
+    only_b = run_json("query", str(file), "--where", "tenant=tenant of b", "--where", "tenant=nobody")
+    assert [match["image_id"] for match in only_b["candidates"]] == ["b"]
+    assert run_json("query", str(file), "--where", "tenant=tenant of b", "--where", "x=y")["candidates"] == []
+    assert run_json("query", str(file), "--created-from", "2026-01-01T00:00:00Z")["candidates"] == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--where", "tenant"), "'tenant' is not NAME=VALUE"),
+        (("--created-from", "yesterday"), "is not a moment like"),
+        (("--created-before", "2026-01-01T00:00:00"), "has no time zone"),
+    ],
+)
+def test_a_filter_that_is_none(arguments: tuple[str, ...], words: str) -> None:
+    result = run("query", "a", *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_explain(tmp_path: Path) -> None:
+    file = tmp_path / "copy.jpg"
+    file.write_bytes(b"photo")
+    assert run("explain", str(file), "b").stdout == (
+        f"b shares 8 of 8 terms with {file} and is candidate 2 of at most 200; "
+        "the score of the pair is 0.9820, at or above the match threshold 0.5\n"
+    )
+    found = run_json("explain", "a", "c")
+    assert (found["cut_by"], found["rank"], found["overlap"], found["near_duplicate"]) == ("not-indexed", None, 8, True)
+    assert len(found["shared_terms"]) == 8
+    with pytest.raises(UnknownImageError, match="'nobody'"):
+        run("explain", "a", "nobody")
 
 
 def test_query_by_an_unknown_id() -> None:

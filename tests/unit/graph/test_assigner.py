@@ -283,9 +283,9 @@ def test_deciding_waits_for_a_graph_that_is_further_behind_than_the_window() -> 
     assert len(world.assigner.decide([(3, proposal)]).decisions) == 1
 
 
-def run_ideal(images: Sequence[Any], **rules: int) -> Pipeline:
+def run_ideal(images: Sequence[Any], *, enough_exemplars: int = 32) -> Pipeline:
     """One image after the other, everything applied before the next one is searched."""
-    world = Pipeline(**rules)
+    world = Pipeline(enough_exemplars=enough_exemplars)
     for image in images:
         world.arrive(image)
     world.project()

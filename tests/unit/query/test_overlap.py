@@ -3,8 +3,9 @@ import base64
 import numpy as np
 import pytest
 
+from neardup.ports import LARGEST_LIMIT
 from neardup.types import ImageId, LshTerm, Probe, SearchFilter
-from query.overlap import LARGEST_LIMIT, candidate_list, count_bodies, overlap_body
+from query.overlap import candidate_list, count_bodies, overlap_body
 
 
 def probe(*terms: str, exclude: tuple[str, ...] = ()) -> Probe:

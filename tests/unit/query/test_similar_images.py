@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,7 @@ from neardup.testing import (
     ledger_of,
     position_of,
 )
-from neardup.types import ClusterId, Embeddings, ImageId, IndexedImage
+from neardup.types import ClusterId, Embeddings, ImageId, IndexedImage, Position
 from query.heads import Heads
 from query.similar_images import SimilarImages
 
@@ -101,6 +103,36 @@ def test_the_cut_is_told(index: InMemoryIndex, similar: SimilarImages, store: In
     found = module(index, store, candidate_limit=1).lookup_file(b"photo 1")
     assert [match.image_id for match in found.candidates] == ["a"]
     assert (found.cutoff_overlap, found.ties_at_cutoff) == (LSH.tables, True)
+
+
+def test_why_an_image_is_a_candidate_or_not(similar: SimilarImages, index: InMemoryIndex) -> None:
+    found = similar.explain_file(b"photo 1", ImageId("b"))
+    assert (found.rank, found.cut, found.overlap, found.near_duplicate) == (2, None, LSH.tables, True)
+    other = similar.explain_id(ImageId("a"), ImageId("c"))
+    assert other.near_duplicate is False
+    assert other.overlap == len(other.shared_terms) < LSH.tables
+    assert similar.explain_id(ImageId("a"), ImageId("a")).cut == "same-image"
+    hidden = replace(index.images([ImageId("b")])[ImageId("b")], seq=9, searchable=False)
+    index.apply([hidden], [], upto=Position(seq=9))
+    assert similar.explain_id(ImageId("a"), ImageId("b")).cut == "not-indexed"
+    with pytest.raises(UnknownImageError, match="'nobody'"):
+        similar.explain_id(ImageId("a"), ImageId("nobody"))
+
+
+def test_the_candidate_limit_cuts(index: InMemoryIndex, similar: SimilarImages, store: InMemoryClusterStore) -> None:
+    found = module(index, store, candidate_limit=1).explain_file(b"photo 1", ImageId("b"), name="photo.jpg")
+    assert (found.rank, found.cut, found.cutoff_overlap) == (2, "candidate-limit", LSH.tables)
+    assert found.sentence == (
+        "b shares 8 of 8 terms with photo.jpg and ranks 2, but only the first 1 are candidates, "
+        "down to 8 shared terms; "
+        "the score of the pair is 0.9820, at or above the match threshold 0.5"
+    )
+
+
+def test_too_few_shared_terms_cut(index: InMemoryIndex, similar: SimilarImages, store: InMemoryClusterStore) -> None:
+    found = module(index, store, minimum_overlap=9).explain_file(b"photo 1", ImageId("a"))
+    assert (found.rank, found.cut) == (1, "minimum-overlap")
+    assert "is no candidate: 9 are needed" in found.sentence
 
 
 def test_bad_input(similar: SimilarImages) -> None:

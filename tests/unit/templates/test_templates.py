@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
+from neardup.ports import LARGEST_LIMIT
 from neardup.settings import OpenSearchSettings, Settings
 from neardup.types import ImageId, IndexedImage, Position
 from opensearch_templates.documents import (
@@ -16,7 +17,6 @@ from opensearch_templates.documents import (
 )
 from opensearch_templates.names import IndexNames, projections_index
 from opensearch_templates.setup import load_template, template_body
-from query.overlap import LARGEST_LIMIT
 
 
 def test_names() -> None:
