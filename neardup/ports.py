@@ -100,7 +100,7 @@ class CandidateSearch(Protocol):
         ...
 
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
-        """The images among these ids, searchable or not, applied writes included even before a search sees them."""
+        """The images among these ids, searchable or not, as of `position`. Raises SearchUnavailableError."""
         ...
 
 

@@ -1,13 +1,14 @@
 """Images and positions as OpenSearch documents, and back. Pure.
 
-Arrays are little-endian and base64, as OpenSearch wants binary fields: the score embedding as float16 (half the bytes,
-no measurable loss), the code as uint16. The terms are derived from the code and are not kept in `_source`; an image
-that is not searchable has none. Metadata can be asked for by its labels.
+What is read of an image comes from doc values, column by column: reading 200 embeddings that way takes half the time of
+reading them from `_source`, which is therefore off. Arrays are little-endian and base64, as OpenSearch wants binary
+fields: the score embedding as float16 (half the bytes, no measurable loss), the code as uint16. An image that is not
+searchable has no terms. Metadata is kept as labels, which filters can ask for.
 """
 
 import base64
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -16,24 +17,28 @@ from neardup.times import epoch_ms
 from neardup.types import Code, ImageId, IndexedImage, Position, Vector
 
 __all__ = [
+    "IMAGE_FIELDS",
     "document_of_image",
     "document_of_position",
-    "image_of_document",
+    "image_of_fields",
     "label",
     "position_of_document",
-    "scores_of_documents",
+    "scores_of_fields",
 ]
+
+IMAGE_FIELDS: Final = ("id", "seq", "version", "score", "code", "labels", "withheld")
+"""The doc values that make up an image."""
 
 
 def document_of_image(image: IndexedImage) -> dict[str, Any]:
     """What is sent to the index for an image."""
     document: dict[str, Any] = {
+        "id": image.image_id,
         "seq": image.seq,
         "version": image.version,
         "score": _encode(image.score.astype("<f2").tobytes()),
         "code": _encode(image.code.astype("<u2").tobytes()),
         "labels": [label(name, value) for name, value in image.metadata.items()],
-        "metadata": dict(image.metadata),
     }
     if image.searchable:
         document["terms"] = list(terms(image.code))
@@ -49,22 +54,25 @@ def label(name: str, value: str) -> str:
     return f"{name}={value}"
 
 
-def image_of_document(image_id: str, source: Mapping[str, Any]) -> IndexedImage:
-    """The image of a `_source`; the score embedding comes back rounded to float16."""
+def image_of_fields(fields: Mapping[str, Sequence[Any]]) -> IndexedImage:
+    """The image of the doc values `IMAGE_FIELDS`; the score embedding comes back rounded to float16."""
     return IndexedImage(
-        image_id=ImageId(image_id),
-        version=source["version"],
-        seq=source["seq"],
-        code=_decode_code(source["code"]),
-        score=_decode_scores([source["score"]])[0],
-        metadata=source["metadata"],
-        searchable="withheld" not in source,
+        image_id=ImageId(fields["id"][0]),
+        version=fields["version"][0],
+        seq=fields["seq"][0],
+        code=_decode_code(fields["code"][0]),
+        score=scores_of_fields([fields])[0],
+        metadata=dict(_piece(text) for text in fields.get("labels", ())),
+        searchable="withheld" not in fields,
     )
 
 
-def scores_of_documents(sources: Sequence[Mapping[str, Any]]) -> list[Vector]:
-    """The score embeddings of several `_source`, each float32 of shape (dimension,); all of the same dimension."""
-    return _decode_scores([source["score"] for source in sources])
+def scores_of_fields(rows: Sequence[Mapping[str, Sequence[Any]]]) -> list[Vector]:
+    """The score embeddings of several rows of doc values, each float32 of shape (dimension,); all of one dimension."""
+    if not rows:
+        return []
+    joined = b"".join(_decode(row["score"][0]) for row in rows)
+    return list(np.frombuffer(joined, dtype="<f2").astype(np.float32).reshape(len(rows), -1))
 
 
 def document_of_position(position: Position) -> dict[str, int]:
@@ -81,15 +89,18 @@ def position_of_document(source: Mapping[str, int]) -> Position:
     return Position(seq=source["seq"], ledger_offset=source["ledger_offset"], proposal_offset=source["proposal_offset"])
 
 
-def _decode_scores(texts: Sequence[str]) -> list[Vector]:
-    if not texts:
-        return []
-    joined = b"".join(map(base64.b64decode, texts))
-    return list(np.frombuffer(joined, dtype="<f2").astype(np.float32).reshape(len(texts), -1))
+def _piece(text: str) -> tuple[str, str]:
+    name, _, value = text.partition("=")
+    return name, value
 
 
 def _decode_code(text: str) -> Code:
-    return np.frombuffer(base64.b64decode(text), dtype="<u2").astype(np.uint16)
+    return np.frombuffer(_decode(text), dtype="<u2").astype(np.uint16)
+
+
+def _decode(text: str) -> bytes:
+    # Doc values come back without padding; more of it than needed does no harm.
+    return base64.b64decode(text + "==")
 
 
 def _encode(data: bytes) -> str:

@@ -9,15 +9,15 @@ from opensearchpy import OpenSearch
 from neardup.errors import SearchUnavailableError
 from neardup.types import CandidateList, ImageId, IndexedImage, Position, Probe
 from opensearch_templates.connection import part_failed, search_errors
-from opensearch_templates.documents import image_of_document
+from opensearch_templates.documents import image_of_fields
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position
-from query.overlap import candidate_list, count_bodies, overlap_body
+from query.overlap import candidate_list, count_bodies, images_body, overlap_body
 
 __all__ = ["OpenSearchCandidateSearch"]
 
 _CANDIDATES_A_REQUEST = 8_000
-_IMAGES_A_REQUEST = 1_000
+_IMAGES_A_SEARCH = 1_000
 
 
 class OpenSearchCandidateSearch:
@@ -41,19 +41,17 @@ class OpenSearchCandidateSearch:
         return lists
 
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
-        images: dict[ImageId, IndexedImage] = {}
         distinct = list(dict.fromkeys(image_ids))
-        for start in range(0, len(distinct), _IMAGES_A_REQUEST):
-            with search_errors("reading images"):
-                body = {"ids": distinct[start : start + _IMAGES_A_REQUEST]}
-                answer = self._client.mget(index=self._names.read, body=body)
-            for document in answer["docs"]:
-                if "error" in document:
-                    raise part_failed("reading images", document["error"])
-                if document["found"]:
-                    image = image_of_document(document["_id"], document["_source"])
-                    images[image.image_id] = image
-        return images
+        bodies = [
+            images_body(distinct[start : start + _IMAGES_A_SEARCH])
+            for start in range(0, len(distinct), _IMAGES_A_SEARCH)
+        ]
+        found = [
+            image_of_fields(document["fields"])
+            for body in bodies
+            for document in self._multi_search([body])[0]["hits"]["hits"]
+        ]
+        return {image.image_id: image for image in found}
 
     def _multi_search(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         header = json.dumps({"index": self._names.read, "allow_partial_search_results": False})

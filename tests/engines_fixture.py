@@ -23,6 +23,7 @@ from neardup.settings import (
     Settings,
     load_settings,
 )
+from tests.opensearch_2 import opensearch_2
 
 EngineSettings = Callable[[str], Settings]
 
@@ -48,6 +49,16 @@ def engines_local() -> Iterator[LocalSettings]:
 def engines(engines_local: LocalSettings) -> Endpoints:
     """All five engines, up and answering."""
     return up(Settings(local=engines_local))
+
+
+@pytest.fixture(scope="session")
+def opensearch_2_url(engines_local: LocalSettings) -> Iterator[str]:
+    """OpenSearch 2.19, up and answering."""
+    folder = Path(tempfile.mkdtemp(prefix="neardup-opensearch-2-"))
+    folder.chmod(0o755)
+    with opensearch_2(engines_local, folder) as url:
+        yield url
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")

@@ -95,6 +95,8 @@ transport.port: {site.ports["transport"]}
 path.data: {site.data}
 path.logs: {site.folder / "tmp"}
 cluster.routing.allocation.disk.threshold_enabled: false
+# The breaker on the real heap refuses requests until a collection, which the serial collector does not do by itself.
+indices.breaker.total.use_real_memory: false
 """
 
 

@@ -1,4 +1,5 @@
-"""The ports CandidateSearch and ImageIndex, in memory and on OpenSearch with one and with three shards: searching."""
+"""The ports CandidateSearch and ImageIndex: searching. In memory, on OpenSearch 3 with one and with three shards, and
+on OpenSearch 2.19."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -26,6 +27,7 @@ TABLES = 16
         "memory",
         pytest.param("opensearch-1", marks=pytest.mark.integration),
         pytest.param("opensearch-3", marks=pytest.mark.integration),
+        pytest.param("opensearch_2-1", marks=pytest.mark.integration),
     ]
 )
 def index(request: pytest.FixtureRequest) -> Iterator[Index]:
@@ -33,10 +35,15 @@ def index(request: pytest.FixtureRequest) -> Iterator[Index]:
         memory = InMemoryIndex()
         yield memory, memory
         return
-    shards = int(request.param[-1])
+    series, shards = request.param.split("-")
+    url = (
+        request.getfixturevalue("opensearch_2_url")
+        if series == "opensearch_2"
+        else request.getfixturevalue("engines").opensearch_url
+    )
     namespace = f"contractsearch{shards}"
-    settings = Settings(namespace=namespace, opensearch=OpenSearchSettings(shards=shards, timeout_seconds=60))
-    client = connect(settings.opensearch, request.getfixturevalue("engines").opensearch_url)
+    settings = Settings(namespace=namespace, opensearch=OpenSearchSettings(shards=int(shards), timeout_seconds=60))
+    client = connect(settings.opensearch, url)
     drop_namespace(client, namespace)
     setup_index(client, settings, "0123456789ab")
     names = IndexNames(namespace, "0123456789ab")

@@ -118,11 +118,17 @@ def test_any_text_of_512_bytes_is_an_id(index: Index, image_id: str) -> None:
     assert searched_ids(search) == []
 
 
-def test_long_metadata_does_no_harm(index: Index) -> None:
+def test_the_longest_metadata_that_messages_may_have(index: Index) -> None:
     write, search = index
-    metadata = {f"key {number}": "x" * 40_000 for number in range(30)}
+    metadata = {f"{'k' * 62}{number:02}": "\N{GRINNING FACE}" * 1024 for number in range(32)}
     write.apply([image("a", 1, metadata=metadata)], [], upto=Position(seq=1))
     assert search.images([ImageId("a")])[ImageId("a")].metadata == metadata
+
+
+def test_longer_metadata_does_no_harm(index: Index) -> None:
+    write, _ = index
+    write.apply([image("a", 1, metadata={"key": "x" * 40_000})], [], upto=Position(seq=1))
+    assert searched_ids(index[1]) == ["a"]
 
 
 def test_a_new_version_replaces_the_old(index: Index) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from neardup.ports import LARGEST_LIMIT
 from neardup.types import ImageId, LshTerm, Probe, SearchFilter
-from query.overlap import candidate_list, count_bodies, overlap_body
+from query.overlap import candidate_list, count_bodies, images_body, overlap_body
 
 
 def probe(*terms: str, exclude: tuple[str, ...] = ()) -> Probe:
@@ -16,15 +16,14 @@ def test_the_query_of_a_probe() -> None:
     assert overlap_body(probe("0.1a", "1.f", "0.1a", exclude=("a/b",)), limit=200, minimum_overlap=2) == {
         "query": {
             "bool": {
-                "should": [
-                    {"constant_score": {"filter": {"term": {"terms": "0.1a"}}}},
-                    {"constant_score": {"filter": {"term": {"terms": "1.f"}}}},
-                ],
+                "must": [{"match": {"terms": "0.1a 1.f"}}],
                 "must_not": [{"ids": {"values": ["a/b"]}}],
             }
         },
         "sort": [{"_score": "desc"}, {"seq": "asc"}],
-        "_source": ["score"],
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": ["id", "score"],
         "size": 201,
         "track_total_hits": False,
         "min_score": 2,
@@ -33,7 +32,7 @@ def test_the_query_of_a_probe() -> None:
 
 def test_parts_that_are_not_needed_are_left_out() -> None:
     body = overlap_body(probe("0.1"), limit=1)
-    assert body["query"] == {"bool": {"should": [{"constant_score": {"filter": {"term": {"terms": "0.1"}}}}]}}
+    assert body["query"] == {"bool": {"must": [{"match": {"terms": "0.1"}}]}}
     assert "min_score" not in body
 
 
@@ -41,7 +40,18 @@ def test_no_terms_match_nothing() -> None:
     assert overlap_body(probe(exclude=("a",)), limit=1)["query"] == {"match_none": {}}
 
 
-def test_a_filter_gives_no_score_and_leaves_the_first_shared_term_to_be_asked_for() -> None:
+def test_the_query_that_reads_images() -> None:
+    assert images_body([ImageId("a"), ImageId("b")]) == {
+        "query": {"ids": {"values": ["a", "b"]}},
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": ["id", "seq", "version", "score", "code", "labels", "withheld"],
+        "size": 2,
+        "track_total_hits": False,
+    }
+
+
+def test_a_filter_gives_no_score() -> None:
     where = SearchFilter(
         equal={"tenant": ("acme", "b=c"), "source": ("web",)}, created_from_ms=1000, created_before_ms=2000
     )
@@ -51,7 +61,7 @@ def test_a_filter_gives_no_score_and_leaves_the_first_shared_term_to_be_asked_fo
         {"terms": {"labels": ["source=web"]}},
         {"range": {"created_at": {"gte": 1000, "lt": 2000}}},
     ]
-    assert body["min_score"] == 1
+    assert "min_score" not in body
 
 
 @pytest.mark.parametrize(
@@ -99,7 +109,7 @@ def test_how_an_answer_is_cut(overlaps: list[int], limit: int, cutoff_overlap: i
         "took": 7,
         "hits": {
             "hits": [
-                {"_id": f"image {at}", "_score": float(overlap), "_source": {"score": score}}
+                {"_score": float(overlap), "fields": {"id": [f"image {at}"], "score": [score]}}
                 for at, overlap in enumerate(overlaps)
             ]
         },
