@@ -18,7 +18,7 @@ class Projector:
     """Brings one projection up to the end of the ledger. It alone writes this projection; should two run by mistake,
     the projection accepts only the next seq and the slower one reads its position again."""
 
-    def __init__(self, name: str, *, ledger: Ledger, projection: Projection, batch: int = 200) -> None:
+    def __init__(self, name: str, *, ledger: Ledger, projection: Projection, batch: int) -> None:
         self.name = name
         self._ledger = ledger
         self._projection = projection

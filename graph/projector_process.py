@@ -15,10 +15,14 @@ from neardup.watchdog import Watchdog
 __all__ = ["ProjectorProcess"]
 
 _ABSENT_SECONDS = 8.0
+_BATCH = 200
 
 
 class ProjectorProcess:
-    """Waits to be elected, then follows the ledger for every projection until stopped or replaced."""
+    """Waits to be elected, then follows the ledger for every projection until stopped or replaced.
+
+    `batches`: how many decisions a projection takes at most in one step, where that is not the usual number.
+    """
 
     def __init__(
         self,
@@ -26,12 +30,14 @@ class ProjectorProcess:
         topics: Topics,
         *,
         projections: Mapping[str, Callable[[], Projection]],
+        batches: Mapping[str, int],
         instance_id: str | None,
         stop: threading.Event,
     ) -> None:
         self._kafka = kafka
         self._topics = topics
         self._projections = projections
+        self._batches = batches
         self._stop = stop
         self._halt = threading.Event()
         self._failure: Exception | None = None
@@ -84,7 +90,7 @@ class ProjectorProcess:
             return self._halt.wait(seconds)
 
         try:
-            Projector(name, ledger=ledger, projection=make()).run(wait)
+            Projector(name, ledger=ledger, projection=make(), batch=self._batches.get(name, _BATCH)).run(wait)
         except Exception as exc:  # noqa: BLE001 - raised again by run
             self._failure = exc
         finally:

@@ -107,6 +107,8 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             "cache": lambda: wiring.cache,
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
         },
+        # Each step of the index ends in a refresh: when much waits, many images share one.
+        batches={"index": 2000},
         instance_id=instance_id,
         stop=stop,
     ).run()

@@ -7,6 +7,8 @@ import socket
 import sys
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -23,26 +25,42 @@ ROLES = ("join", "propose", "assign", "project")
 @click.option("--role", type=click.Choice(["all", *ROLES]), default="all", help="Which part to run.")
 @click.option("--name", help="Name of this worker, kept over restarts. Default: host name and the first free number.")
 @click.option("--until-drained", is_flag=True, help="Stop when everything published so far is decided and applied.")
+@click.option("--bulk", is_flag=True, help="With --until-drained: load much, then merge the index once.")
 @click.option("--parent", type=int, hidden=True, help="End when the process of this number does.")
 @json_option
-def worker(role: str, name: str | None, until_drained: bool, parent: int | None, as_json: bool) -> None:
+def worker(*, role: str, name: str | None, until_drained: bool, bulk: bool, parent: int | None, as_json: bool) -> None:
     """Run the ingest worker until Ctrl-C.
 
     It runs each role as a process of its own and starts it again when it ends: join (both embeddings meet), propose
     (terms, search, scores), assign (decides, in one order; one at a time, the others stand by), project (graph, index,
     cache, change feed).
     """
+    if bulk and not until_drained:
+        raise click.UsageError("--bulk ends in a merge: it needs --until-drained")
     settings = load_settings()
     lock, name = _claim_name(settings, name)
     try:
         if role == "all" or until_drained:
             roles = ROLES if role == "all" else (role,)
-            code = _supervise(settings, roles, name, until_drained=until_drained, as_json=as_json)
+            with _bulk_loading(settings) if bulk else nullcontext():
+                code = _supervise(settings, roles, name, until_drained=until_drained, as_json=as_json)
         else:
             code = _run_role(settings, role, name, parent=parent)
     finally:
         lock.close()
     sys.exit(code)
+
+
+@contextmanager
+def _bulk_loading(settings: Settings) -> Iterator[None]:
+    from neardup.cli.wiring import Wiring
+    from opensearch_templates.bulk import bulk_loading
+
+    wiring = Wiring(settings)
+    wiring.ensure_setup()
+    with bulk_loading(wiring.opensearch, wiring.index_names):
+        yield
+    wiring.close()
 
 
 def role_command(role: str, name: str) -> list[str]:

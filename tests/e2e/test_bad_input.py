@@ -87,6 +87,10 @@ def test_bad_files_are_named_and_the_others_are_added(neardup: Neardup, tmp_path
         (("query", "missing"), 1, "is not an image"),
         (("head", "missing"), 1, "not an image"),
         (("members", "missing"), 1, "neither an image nor a cluster"),
+        (("explain", "missing", "missing"), 1, "is not an image"),
+        (("query", "missing", "--where", "tenant"), 2, "is not NAME=VALUE"),
+        (("worker", "--bulk"), 2, "it needs --until-drained"),
+        (("add", "missing.jpg", "--metadata", "created_at=today"), 2, "no such file or folder"),
     ],
 )
 def test_commands_say_what_is_wrong(
@@ -104,7 +108,7 @@ def test_added_files_are_found_by_all_questions(neardup: Neardup, tmp_path: Path
         (tmp_path / photo.name).write_bytes(photo.read_bytes())
     namespace = "questions"
     assert as_json(neardup("add", str(tmp_path), "--json", namespace=namespace)) == {"published": 2, "failed": []}
-    drained = as_json(neardup("worker", "--until-drained", "--json", namespace=namespace))
+    drained = as_json(neardup("worker", "--until-drained", "--bulk", "--json", namespace=namespace))
     assert isinstance(drained, dict)
     assert drained["decisions"] == 2
     # Adding the same files again changes nothing.
@@ -112,6 +116,10 @@ def test_added_files_are_found_by_all_questions(neardup: Neardup, tmp_path: Path
     again = as_json(neardup("worker", "--until-drained", "--json", namespace=namespace))
     assert isinstance(again, dict)
     assert again["decisions"] == 2
+
+    state = as_json(neardup("index", "status", "--json", namespace=namespace))
+    assert isinstance(state, dict)
+    assert (state["images"], state["searchable"], state["seq"], state["segments"]) == (2, 2, 2, 1)
 
     first = tmp_path / photos[0].name
     head = as_json(neardup("head", photos[0].name, "--json", namespace=namespace, cwd=tmp_path))

@@ -1,6 +1,7 @@
 """OpenSearch when things go wrong, and its index: setup, check, drop."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,9 +14,11 @@ from neardup.errors import IncompatibleIndexError, SearchUnavailableError
 from neardup.lsh import terms
 from neardup.settings import LshSettings, OpenSearchSettings, SearchSettings, Settings
 from neardup.types import ImageId, IndexedImage, Position, Probe
+from opensearch_templates.bulk import bulk_loading
 from opensearch_templates.connection import connect
 from opensearch_templates.names import IndexNames
 from opensearch_templates.setup import check_index, drop_namespace, setup_index
+from opensearch_templates.status import index_status
 from query.opensearch import OpenSearchCandidateSearch
 
 pytestmark = pytest.mark.integration
@@ -116,6 +119,20 @@ def test_setup_plans_then_does_then_has_nothing_to_do(client: OpenSearch) -> Non
     check_index(client, SETTINGS, LSH_VERSION)
     found = client.indices.get_settings(index=NAMES.index)[NAMES.index]["settings"]["index"]
     assert (found["number_of_shards"], found["number_of_replicas"], found["refresh_interval"]) == ("3", "0", "-1")
+
+
+def test_bulk_loading_ends_in_one_segment_with_the_usual_settings(client: OpenSearch) -> None:
+    setup_index(client, SETTINGS, LSH_VERSION)
+    index = OpenSearchImageIndex(client, NAMES)
+    with bulk_loading(client, NAMES):
+        assert setup_index(client, SETTINGS, LSH_VERSION, dry_run=True), "loading has settings of its own"
+        for batch in range(12):
+            some = [replace(image, image_id=ImageId(f"{batch}/{image.image_id}")) for image in images(30)]
+            index.apply(some, [], upto=Position(seq=batch + 1))
+    assert setup_index(client, SETTINGS, LSH_VERSION, dry_run=True) == []
+    found = index_status(client, NAMES)
+    assert (found.images, found.searchable, found.seq) == (360, 360, 12)
+    assert found.segments == SETTINGS.opensearch.shards
 
 
 def test_drift_is_named_and_put_right(client: OpenSearch) -> None:

@@ -60,7 +60,7 @@ def test_brings_a_projection_to_the_end(ledger: InMemoryLedger, store: FlakyStor
 
 def test_continues_where_the_projection_stands(ledger: InMemoryLedger, store: FlakyStore) -> None:
     store.apply(DECISIONS[:3], upto=position_of(DECISIONS[2]))
-    assert Projector("graph", ledger=ledger, projection=store).step() == 2
+    assert Projector("graph", ledger=ledger, projection=store, batch=200).step() == 2
     assert placements(store) == WHOLE
 
 
@@ -81,14 +81,14 @@ def test_after_a_failure_it_asks_where_the_projection_stands(
 def test_another_projector_at_work_is_no_error(ledger: InMemoryLedger, store: FlakyStore) -> None:
     slow = Projector("graph", ledger=ledger, projection=store, batch=2)
     slow.step()
-    fast = Projector("graph", ledger=ledger, projection=store)
+    fast = Projector("graph", ledger=ledger, projection=store, batch=200)
     assert fast.step() == 3
     assert [slow.step(), slow.step()] == [0, 0]
     assert placements(store) == WHOLE
 
 
 def test_a_conflict_is_read_again(ledger: InMemoryLedger, store: FlakyStore) -> None:
-    projector = Projector("graph", ledger=ledger, projection=store)
+    projector = Projector("graph", ledger=ledger, projection=store, batch=200)
     store.errors = [ClusterConflictError("the applied seq is 7")]
     assert [projector.step(), projector.step(), projector.step()] == [0, 5, 0]
 
@@ -101,7 +101,7 @@ def test_runs_until_told_to_stop_and_waits_longer_each_time(ledger: InMemoryLedg
         delays.append(seconds)
         return len(delays) > 8
 
-    Projector("graph", ledger=ledger, projection=store).run(wait)
+    Projector("graph", ledger=ledger, projection=store, batch=200).run(wait)
     assert placements(store) == WHOLE
     assert [delay > 0 for delay in delays] == [False, *[True] * 5, False, False, False]
     assert delays[5] > 2 * delays[1]
