@@ -50,5 +50,7 @@ def merge_segments(client: OpenSearch, names: IndexNames, segments: int) -> None
         shards = client.indices.forcemerge(
             index=names.write, params={"max_num_segments": segments}, request_timeout=_MERGE_SECONDS
         )["_shards"]
+        # Until a refresh, searches go on reading the segments that were merged.
+        client.indices.refresh(index=names.write)
     if shards["failed"]:
         raise SearchUnavailableError(f"OpenSearch: a shard was not merged: {shards}")

@@ -110,4 +110,5 @@ def test_every_list_equals_brute_force(corpus: Corpus) -> None:
     merge_segments(corpus.client, corpus.names, 1)
     corpus.assert_exact(QUERIES)
     status = index_status(corpus.client, corpus.names)
+    assert status.segments == len(corpus.client.cat.shards(index=corpus.names.write, format="json"))
     assert (status.images, status.searchable, status.seq) == (len(corpus.images), len(corpus.images), corpus.seq)
