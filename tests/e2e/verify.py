@@ -48,8 +48,8 @@ def assert_projections_equal_ledger(wiring: Wiring, published: Iterable[ImageId]
     assert len(cached) == len(expected), "the cache forgot images although nothing has expired"
 
     indexed = wiring.search.images(list(expected))
-    assert {image_id: (image.version, image.seq) for image_id, image in indexed.items()} == {
-        image_id: (placement.version, placement.seq) for image_id, placement in expected.items()
+    assert {image_id: (image.version, image.seq, image.searchable) for image_id, image in indexed.items()} == {
+        image_id: (placement.version, placement.seq, placement.indexed) for image_id, placement in expected.items()
     }
     assert _documents(wiring) == len(expected), "the index holds an image that the ledger does not"
 
