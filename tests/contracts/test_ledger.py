@@ -59,8 +59,9 @@ def logs(request: pytest.FixtureRequest) -> Iterator[Logs]:
     yield Logs(
         ledger=real, writer=writer, requeued=lambda: requeued_on_kafka(kafka, topics, partitions=settings.partitions)
     )
-    for opened in (real, *writers):
-        opened.close()
+    opened: list[KafkaLedger | KafkaLedgerWriter] = [real, *writers]
+    for one in opened:
+        one.close()
     drop_topics(kafka, topics, settings)
 
 
