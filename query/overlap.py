@@ -12,10 +12,13 @@ from elasticsearch_dsl import Q, Search
 from neardup.types import Candidate, CandidateList, ImageId, LshTerm, Probe
 from opensearch_templates.documents import scores_of_documents
 
-__all__ = ["LARGEST_LIMIT", "candidate_list", "count_body", "overlap_body"]
+__all__ = ["CANDIDATES_A_REQUEST", "LARGEST_LIMIT", "candidate_list", "count_body", "overlap_body"]
 
 LARGEST_LIMIT = 10_000
 """The highest candidate limit; the index template's max_result_window is one more."""
+
+CANDIDATES_A_REQUEST = 8_000
+"""The most candidates asked for at once, by as many probes as that gives."""
 
 
 def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[str, Any]:

@@ -26,6 +26,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "head": ("neardup.cli.lookup:head", "The cluster head of an image."),
     "members": ("neardup.cli.lookup:members", "The members of a cluster, page by page."),
     "clusters": ("neardup.cli.lookup:clusters", "Clusters as a whole."),
+    "search-limits": ("neardup.cli.search_limits:search_limits", "How much of the search limit is in use."),
     "dead-letters": ("neardup.cli.dead_letters:dead_letters", "Messages that could not be processed."),
     "train": ("neardup.cli.train:train", "Train the embedder's whitening and the scorer from images."),
 }
