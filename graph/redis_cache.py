@@ -1,46 +1,27 @@
 """The head cache on Redis Functions: image -> cluster -> head, for many images in one round trip."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
 from redis import Redis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
-from redis.retry import Retry
 
 from neardup.clusters import require_consecutive
-from neardup.errors import CacheUnavailableError, ClusterConflictError
-from neardup.settings import RedisSettings
+from neardup.errors import ClusterConflictError
+from neardup.redis import FunctionLibrary, redis_errors
 from neardup.types import ClusterId, Decision, ImageId, Placement, Position
 
-__all__ = ["RedisHeadCache", "connect", "setup_functions"]
+__all__ = ["LIBRARY", "RedisHeadCache", "setup_functions"]
 
 LIBRARY = "neardup_heads_2"
 _KEYS_A_SCAN = 1_000
 _IDS_A_CALL = 2_000
 
 
-def connect(settings: RedisSettings, url: str) -> Redis:
-    """A client for `url` (redis(s)://…). Close it with `.close()`. Nothing is sent yet; nothing is sent twice."""
-    return Redis.from_url(
-        url,
-        socket_timeout=settings.timeout_seconds,
-        socket_connect_timeout=settings.timeout_seconds,
-        retry=Retry(NoBackoff(), 0),
-    )
-
-
 def setup_functions(client: Redis, *, dry_run: bool = False) -> list[str]:
     """Load the function library unless this very text is loaded; returns the changes. Raises CacheUnavailableError."""
-    with _redis_errors("loading the functions"):
-        if _loaded_library(client) == _library_text():
-            return []
-        if not dry_run:
-            client.function_load(_library_text(), replace=True)
-    return [f"redis function library {LIBRARY}"]
+    return _library().setup(client, dry_run=dry_run)
 
 
 class RedisHeadCache:
@@ -55,7 +36,7 @@ class RedisHeadCache:
         self._prefix = f"{{{namespace}}}:"
 
     def position(self) -> Position:
-        with _redis_errors("reading the position"):
+        with redis_errors("reading the position"):
             stored = self._client.hmget(self._key("position", ""), ["seq", "ledger_offset", "proposal_offset"])
         numbers = [int(value) for value in stored if value is not None]
         return Position(seq=numbers[0], ledger_offset=numbers[1], proposal_offset=numbers[2]) if numbers else Position()
@@ -98,7 +79,7 @@ class RedisHeadCache:
 
     def clear(self) -> None:
         """Entries first and the position last: what remains after a failure in between are misses."""
-        with _redis_errors("clearing the cache"):
+        with redis_errors("clearing the cache"):
             position = self._key("position", "")
             batch: list[bytes] = []
             for key in self._client.scan_iter(match=f"{self._prefix}*", count=_KEYS_A_SCAN):
@@ -110,16 +91,7 @@ class RedisHeadCache:
             self._client.unlink(*batch, position)
 
     def _call(self, function: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
-        call = (f"{LIBRARY}_{function}", len(keys), *keys, *arguments)
-        with _redis_errors(function):
-            try:
-                return self._client.fcall(*call)
-            except ResponseError as exc:
-                if "Function not found" not in str(exc):
-                    raise
-                # A Redis that lost everything also lost its functions.
-                self._client.function_load(_library_text(), replace=True)
-                return self._client.fcall(*call)
+        return _library().call(self._client, function, keys, arguments)
 
     def _keys(self, entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[bytes]:
         for entry in entries:
@@ -149,26 +121,5 @@ def _placement(image_id: ImageId, answer: Sequence[bytes]) -> Placement:
 
 
 @cache
-def _library_text() -> str:
-    return (files("graph") / "scripts" / "heads.lua").read_text(encoding="utf-8")
-
-
-def _loaded_library(client: Redis) -> str | None:
-    for library in client.function_list(library=LIBRARY, withcode=True):
-        code = _fields(library)[b"library_code"]
-        return bytes(code).decode()
-    return None
-
-
-def _fields(library: Any) -> dict[bytes, Any]:
-    if isinstance(library, dict):
-        return library
-    return dict(zip(library[0::2], library[1::2], strict=True))
-
-
-@contextmanager
-def _redis_errors(action: str) -> Iterator[None]:
-    try:
-        yield
-    except (RedisError, OSError) as exc:
-        raise CacheUnavailableError(f"Redis: {action} failed: {exc}") from exc
+def _library() -> FunctionLibrary:
+    return FunctionLibrary(LIBRARY, (files("graph") / "scripts" / "heads.lua").read_text(encoding="utf-8"))

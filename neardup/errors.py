@@ -9,7 +9,8 @@
     │   ├── SearchUnavailableError       OpenSearch
     │   ├── ScorerUnavailableError       TensorFlow Serving or the embedded PredictionService
     │   ├── ClusterStoreUnavailableError JanusGraph
-    │   └── CacheUnavailableError        Redis (as head cache: a miss and a metric)
+    │   ├── CacheUnavailableError        Redis (as head cache: a miss and a metric)
+    │   └── RateLimitedError             no server at fault: the search limit is used up for `retry_after_seconds`
     ├── UnknownImageError        no such image or cluster: told to whoever asked
     ├── ClusterConflictError     lost a race: read again, decide again, a bounded number of times
     ├── FencedError              another assigner took over: exit, the supervisor restarts
@@ -32,6 +33,7 @@ __all__ = [
     "InvalidMessageError",
     "LogUnavailableError",
     "NearDupError",
+    "RateLimitedError",
     "Reaction",
     "ScorerUnavailableError",
     "SearchUnavailableError",
@@ -86,6 +88,14 @@ class ClusterStoreUnavailableError(UnavailableError):
 
 class CacheUnavailableError(UnavailableError):
     """Redis is unavailable."""
+
+
+class RateLimitedError(UnavailableError):
+    """The search limit is reached. `retry_after_seconds`: when to ask again."""
+
+    def __init__(self, reason: str, *, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(reason)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class UnknownImageError(NearDupError):

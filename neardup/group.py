@@ -12,7 +12,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
-from neardup.errors import ConfigError, LogUnavailableError, UnavailableError
+from neardup.errors import ConfigError, LogUnavailableError, RateLimitedError, UnavailableError
 from neardup.kafka import Kafka, kafka_errors
 from neardup.watchdog import Watchdog
 
@@ -158,7 +158,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             )
 
     def retrying(self, doing: str, action: Callable[[], _T]) -> _T:
-        """The result of `action`, tried again with back-off for as long as it raises UnavailableError.
+        """The result of `action`, tried again with back-off for as long as it raises UnavailableError; after a
+        RateLimitedError at the moment that it names.
 
         Meanwhile the partitions are paused and the membership is kept. Raises PartitionsLostError after a rebalance,
         StoppedError when the process shall end.
@@ -168,6 +169,9 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         while True:
             try:
                 result = action()
+            except RateLimitedError as exc:
+                # Nothing is wrong, and the limit knows the moment: backing off further would leave searches unused.
+                delay = exc.retry_after_seconds
             except UnavailableError as exc:
                 delay = back_off.next()
                 _log.warning("engine unavailable, waiting", doing=doing, error=str(exc), seconds=round(delay, 2))

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from neardup.lanes import Lane, LaneState
 from neardup.types import (
     CandidateList,
     ClusterId,
@@ -39,6 +40,7 @@ __all__ = [
     "PairScorer",
     "Projection",
     "ProposalLog",
+    "SearchLimiter",
 ]
 
 
@@ -101,6 +103,31 @@ class CandidateSearch(Protocol):
 
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
         """The images among these ids, searchable or not, as of `position`. Raises SearchUnavailableError."""
+        ...
+
+
+class SearchLimiter(Protocol):
+    """Permits to search: one limit for all processes of a namespace, in lanes that take nothing from one another.
+
+    A permit is for this moment: whoever got it starts the searches at once, no later than SLACK_SECONDS after it called
+    `acquire`. Then no second, wherever it begins, has more searches of a lane than the lane's limit.
+    """
+
+    def largest_request(self, lane: Lane) -> int:
+        """The most searches that one `acquire` may ask for, at least 1: a small part of the limit. Larger batches are
+        searched in parts."""
+        ...
+
+    def acquire(self, lane: Lane, searches: int) -> float:
+        """0.0: all of `searches` are permitted. Else none is, nothing was taken, and these are the seconds after which
+        to ask again; then there is room, unless others were faster. Does not wait. Goes on without Redis.
+
+        Raises ValueError for less than 1 and for more than `largest_request`, which could never be permitted.
+        """
+        ...
+
+    def state(self) -> tuple[LaneState, ...]:
+        """Every lane now, for people to look at."""
         ...
 
 

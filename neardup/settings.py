@@ -7,11 +7,12 @@ import os
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from neardup.errors import ConfigError
+from neardup.lanes import LaneLimits, lane_limits
 
 __all__ = [
     "AssignSettings",
@@ -94,7 +95,7 @@ class JanusGraphSettings(_Group):
 
 
 class RedisSettings(_Group):
-    """Redis: the head cache."""
+    """Redis: the head cache and the search limit."""
 
     url: SecretStr | None = Field(None, description="redis(s)://…; empty: the local engine")
     ttl_seconds: int = Field(604800, ge=1, description="an unused entry is forgotten after this time")
@@ -110,11 +111,43 @@ class LshSettings(_Group):
 
 
 class SearchSettings(_Group):
-    """Candidate search."""
+    """Candidate search and its limit."""
 
     candidate_limit: int = Field(200, ge=1, le=10_000, description="candidates an image is scored against")
     minimum_overlap: int = Field(2, ge=1, le=512, description="shared terms a candidate must have")
     probes: int = Field(1, ge=0, le=4, description="extra terms a table: least confident bits flipped in the query")
+    limit_per_second: int = Field(
+        2000, ge=3, le=1_000_000, description="searches a second, over all processes of the namespace"
+    )
+    interactive_share: float = Field(0.2, ge=0, lt=1, description="part of the limit for queries")
+    reprocess_share: float = Field(
+        0.2,
+        ge=0,
+        lt=1,
+        validate_default=True,
+        description="part of the limit for re-processing; ingest has the rest",
+    )
+    limit_processes: int = Field(
+        4, ge=1, le=10_000, description="processes that share the limit equally while Redis is away"
+    )
+
+    @field_validator("reprocess_share")
+    @classmethod
+    def _leaves_some(cls, value: float, info: ValidationInfo) -> float:
+        limit, interactive = info.data.get("limit_per_second"), info.data.get("interactive_share")
+        if limit is not None and interactive is not None:
+            lane_limits(limit, interactive_share=interactive, reprocess_share=value, processes=1)
+        return value
+
+    @property
+    def lanes(self) -> LaneLimits:
+        """The limit in lanes."""
+        return lane_limits(
+            self.limit_per_second,
+            interactive_share=self.interactive_share,
+            reprocess_share=self.reprocess_share,
+            processes=self.limit_processes,
+        )
 
 
 class IngestSettings(_Group):

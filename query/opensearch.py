@@ -12,11 +12,10 @@ from opensearch_templates.connection import part_failed, search_errors
 from opensearch_templates.documents import image_of_fields
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position
-from query.overlap import candidate_list, count_bodies, images_body, overlap_body
+from query.overlap import CANDIDATES_A_REQUEST, candidate_list, count_bodies, images_body, overlap_body
 
 __all__ = ["OpenSearchCandidateSearch"]
 
-_CANDIDATES_A_REQUEST = 8_000
 _IMAGES_A_SEARCH = 1_000
 
 
@@ -32,7 +31,7 @@ class OpenSearchCandidateSearch:
 
     def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
         bodies = [overlap_body(probe, limit=limit, minimum_overlap=minimum_overlap) for probe in probes]
-        batch = max(1, _CANDIDATES_A_REQUEST // limit)
+        batch = max(1, CANDIDATES_A_REQUEST // limit)
         lists: list[CandidateList] = []
         for start in range(0, len(bodies), batch):
             *answers, every, withheld = self._multi_search([*bodies[start : start + batch], *count_bodies()])

@@ -13,7 +13,10 @@ from neardup.ports import LARGEST_LIMIT
 from neardup.types import Candidate, CandidateList, ImageId, Probe, SearchFilter
 from opensearch_templates.documents import IMAGE_FIELDS, label, scores_of_fields
 
-__all__ = ["candidate_list", "count_bodies", "images_body", "overlap_body"]
+__all__ = ["CANDIDATES_A_REQUEST", "candidate_list", "count_bodies", "images_body", "overlap_body"]
+
+CANDIDATES_A_REQUEST = 8_000
+"""The most candidates asked for at once, by as many probes as that gives."""
 
 
 def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[str, Any]:

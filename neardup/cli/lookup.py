@@ -10,14 +10,19 @@ import click
 
 from neardup.cli.output import json_option, print_json, print_table
 from neardup.cli.wiring import opened
-from neardup.errors import InvalidImageError
+from neardup.clock import SystemClock
+from neardup.errors import InvalidImageError, RateLimitedError
 from neardup.times import epoch_ms
 from neardup.types import ClusterInfo, ImageId, Page, SearchFilter
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from query.similar_images import Lookup, SimilarImages
 
 __all__ = ["clusters", "file_or_id", "head", "members", "query"]
+
+_LONGEST_WAIT_SECONDS = 6.0
 
 _limit = click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Largest page.")
 _after = click.option("--after", type=click.IntRange(min=0), default=0, help="Cursor that the page before ended with.")
@@ -50,13 +55,18 @@ def query(
     file = Path(image_or_id)
     with opened() as wiring:
         similar = wiring.similar_images
-        if file.is_file():
-            try:
-                found = similar.lookup_file(file.read_bytes(), image_id=file_or_id(similar, image_or_id), where=where)
-            except InvalidImageError as exc:
-                raise InvalidImageError(f"{file}: {exc}") from exc
-        else:
-            found = similar.lookup_id(ImageId(image_or_id), where=where)
+        try:
+            if file.is_file():
+                data, image_id = file.read_bytes(), file_or_id(similar, image_or_id)
+                found = _patiently(lambda: similar.lookup_file(data, image_id=image_id, where=where))
+            else:
+                found = _patiently(lambda: similar.lookup_id(ImageId(image_or_id), where=where))
+        except InvalidImageError as exc:
+            raise InvalidImageError(f"{file}: {exc}") from exc
+        except RateLimitedError as exc:
+            if as_json:
+                print_json({"error": str(exc), "retry_after_seconds": round(exc.retry_after_seconds, 3)})
+            raise
         page = similar.members(found.cluster.cluster_id, limit=limit) if found.cluster else None
     if as_json:
         print_json(_lookup_json(found, page, limit))
@@ -155,6 +165,18 @@ def _moment(text: str | None, option: str) -> int | None:
         return None if text is None else epoch_ms(text)
     except ValueError as exc:
         raise click.BadParameter(str(exc), param_hint=option) from exc
+
+
+def _patiently(question: "Callable[[], Lookup]") -> "Lookup":
+    """The answer. When the search limit is reached it asks a second time at the moment that the limit names, if that is
+    soon: a command has nobody else who would. Raises RateLimitedError."""
+    try:
+        return question()
+    except RateLimitedError as exc:
+        if exc.retry_after_seconds > _LONGEST_WAIT_SECONDS:
+            raise
+        SystemClock().sleep(exc.retry_after_seconds)
+        return question()
 
 
 def file_or_id(similar: "SimilarImages", text: str) -> ImageId:

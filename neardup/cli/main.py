@@ -28,6 +28,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "explain": ("neardup.cli.explain:explain", "Why one image is a candidate of another, or why not."),
     "clusters": ("neardup.cli.lookup:clusters", "Clusters as a whole."),
     "index": ("neardup.cli.index:index", "The index: its state, and merging it."),
+    "search-limits": ("neardup.cli.search_limits:search_limits", "How much of the search limit is in use."),
     "dead-letters": ("neardup.cli.dead_letters:dead_letters", "Messages that could not be processed."),
     "train": ("neardup.cli.train:train", "Train the embedder's whitening and the scorer from images."),
 }

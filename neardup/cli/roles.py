@@ -41,10 +41,13 @@ def _propose(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
     from indexer.propose_worker import ProposeWorker
     from neardup.backlog import BacklogReader
 
-    search = wiring.settings.search
+    search, ingest = wiring.settings.search, wiring.settings.ingest
+    # A batch is permitted to be searched whole or not at all, so that nothing is searched twice.
+    largest = wiring.search_limiter.largest_request("ingest")
+    limited = wiring.search_in("ingest")
     proposer = Proposer(
         lsh=wiring.lsh,
-        search=wiring.search,
+        search=limited,
         scorer=wiring.scorer,
         clock=SystemClock(),
         rules=ProposalRules(
@@ -54,9 +57,9 @@ def _propose(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
     ProposeWorker(
         wiring.kafka,
         wiring.topics,
-        settings=wiring.settings.ingest,
+        settings=ingest.model_copy(update={"batch_images": min(ingest.batch_images, largest)}),
         proposer=proposer,
-        search=wiring.search,
+        search=limited,
         proposals=KafkaProposalLog(wiring.kafka, wiring.topics),
         backlog=BacklogReader(wiring.kafka, wiring.topics),
         dead_letters=_dead_letters(wiring),

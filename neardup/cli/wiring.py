@@ -18,7 +18,16 @@ if TYPE_CHECKING:
     from graph.gremlin import Gremlin
     from graph.janusgraph import GraphNames
     from neardup.kafka import Kafka
-    from neardup.ports import CandidateSearch, ClusterStore, Embedder, HeadCache, ImageIndex, PairScorer
+    from neardup.lanes import Lane
+    from neardup.ports import (
+        CandidateSearch,
+        ClusterStore,
+        Embedder,
+        HeadCache,
+        ImageIndex,
+        PairScorer,
+        SearchLimiter,
+    )
     from opensearch_templates.names import IndexNames
     from query.heads import Heads
     from query.similar_images import SimilarImages
@@ -29,7 +38,11 @@ __all__ = ["Wiring", "opened", "resolve"]
 @contextmanager
 def opened() -> Iterator["Wiring"]:
     """The ports for one command, closed when it ends."""
+    from neardup.telemetry import configure_logging
+
     wiring = Wiring(load_settings())
+    # Standard output is for what the command prints.
+    configure_logging(verbose=False)
     try:
         yield wiring
     finally:
@@ -101,12 +114,34 @@ class Wiring:
         return connect(self.settings.opensearch, self.settings.opensearch.url)
 
     @cached_property
-    def search(self) -> "CandidateSearch":
-        """The candidate search."""
+    def unlimited_search(self) -> "CandidateSearch":
+        """The candidate search, for what keeps the search limit around it."""
         search: CandidateSearch = load_plugin("neardup.searches", self.settings.candidate_search)(
             self.settings, self.lsh.version
         )
         return search
+
+    @cached_property
+    def search_limiter(self) -> "SearchLimiter":
+        """The search limit that all processes share."""
+        from query.limiter import SharedSearchLimiter
+        from query.redis_lanes import RedisLanes
+
+        settings = self.settings
+        lanes = RedisLanes(self.redis, settings.namespace)
+        return SharedSearchLimiter(lanes, settings.search.lanes, timeout_seconds=settings.redis.timeout_seconds)
+
+    def search_in(self, lane: "Lane") -> "CandidateSearch":
+        """The candidate search, within the limit of a lane."""
+        from neardup.clock import SystemClock
+        from query.limited import LimitedSearch
+
+        return LimitedSearch(self.unlimited_search, self.search_limiter, lane, clock=SystemClock())
+
+    @cached_property
+    def search(self) -> "CandidateSearch":
+        """The candidate search for queries."""
+        return self.search_in("interactive")
 
     @cached_property
     def index(self) -> "ImageIndex":
@@ -153,7 +188,7 @@ class Wiring:
     @cached_property
     def redis(self) -> "Redis":
         """A client of Redis."""
-        from graph.redis_cache import connect
+        from neardup.redis import connect
 
         assert self.settings.redis.url is not None
         return connect(self.settings.redis, self.settings.redis.url.get_secret_value())
@@ -192,17 +227,19 @@ class Wiring:
 
     def setup(self, *, dry_run: bool = False) -> list[str]:
         """Create what is missing on every engine; returns the changes, one line each. Idempotent."""
-        from graph.redis_cache import setup_functions
+        from graph.redis_cache import setup_functions as setup_cache
         from graph.schema import setup_schema
         from neardup.topic_setup import setup_topics
         from opensearch_templates.setup import setup_index
+        from query.redis_lanes import setup_functions as setup_limit
 
         settings = self.settings
         return [
             *setup_topics(self.kafka, self.topics, settings.kafka, dry_run=dry_run),
             *setup_index(self.opensearch, settings, self.lsh.version, dry_run=dry_run),
             *setup_schema(self.gremlin, self.graph_names, dry_run=dry_run),
-            *setup_functions(self.redis, dry_run=dry_run),
+            *setup_cache(self.redis, dry_run=dry_run),
+            *setup_limit(self.redis, dry_run=dry_run),
         ]
 
     def ensure_setup(self) -> None:
@@ -226,7 +263,7 @@ class Wiring:
 
     def close(self) -> None:
         """Close the connections that were opened."""
-        for name in ("opensearch", "gremlin", "redis", "scorer", "search"):
+        for name in ("opensearch", "gremlin", "redis", "scorer", "unlimited_search"):
             close = getattr(self.__dict__.get(name), "close", None)
             if close is not None:
                 close()

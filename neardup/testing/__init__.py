@@ -4,6 +4,7 @@ from neardup.testing.clock import FakeClock
 from neardup.testing.decisions import ledger_of, make_decision, position_of
 from neardup.testing.embedder import DigestEmbedder
 from neardup.testing.index import InMemoryIndex
+from neardup.testing.limiter import InMemorySearchLimiter
 from neardup.testing.logs import InMemoryLedger, InMemoryLedgerWriter, InMemoryProposalLog
 from neardup.testing.scorer import CosineScorer
 from neardup.testing.stores import InMemoryClusterStore, InMemoryHeadCache
@@ -18,6 +19,7 @@ __all__ = [
     "InMemoryLedger",
     "InMemoryLedgerWriter",
     "InMemoryProposalLog",
+    "InMemorySearchLimiter",
     "ledger_of",
     "make_decision",
     "position_of",

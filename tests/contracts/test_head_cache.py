@@ -6,10 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graph.redis_cache import RedisHeadCache, connect, setup_functions
+from graph.redis_cache import RedisHeadCache, setup_functions
 from neardup.clusters import ClusterState
 from neardup.errors import ClusterConflictError
 from neardup.ports import HeadCache
+from neardup.redis import connect
 from neardup.settings import RedisSettings
 from neardup.testing import InMemoryHeadCache, ledger_of, make_decision, position_of
 from neardup.types import Decision, ImageId, Placement, Position

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from redis import Redis
 
-from graph.redis_cache import LIBRARY, RedisHeadCache, connect, setup_functions
+from graph.redis_cache import LIBRARY, RedisHeadCache, setup_functions
 from neardup.errors import CacheUnavailableError
+from neardup.redis import connect
 from neardup.settings import RedisSettings
 from neardup.testing import make_decision, position_of
 from neardup.types import ImageId, Position

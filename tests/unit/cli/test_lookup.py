@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 
 from neardup.cli import explain, lookup
 from neardup.cli.main import cli
-from neardup.errors import InvalidImageError, UnknownImageError
+from neardup.errors import InvalidImageError, RateLimitedError, UnknownImageError
 from neardup.lsh import LshModel
 from neardup.testing import (
     CosineScorer,
@@ -23,9 +23,9 @@ from neardup.testing import (
     ledger_of,
     position_of,
 )
-from neardup.types import IndexedImage
+from neardup.types import ClusterId, ImageId, IndexedImage, Page, SearchFilter
 from query.heads import Heads
-from query.similar_images import SimilarImages
+from query.similar_images import Lookup, SimilarImages
 
 EMBEDDER = DigestEmbedder()
 LSH = LshModel(dimension=EMBEDDER.lsh_dimension, embedding_version=EMBEDDER.version, tables=8, bits_per_table=8)
@@ -40,7 +40,7 @@ class Ports:
 
 
 @pytest.fixture(autouse=True)
-def _ports(monkeypatch: pytest.MonkeyPatch) -> None:
+def ports(monkeypatch: pytest.MonkeyPatch) -> Ports:
     store, index = InMemoryClusterStore(), InMemoryIndex()
     store.apply(DECISIONS, upto=position_of(DECISIONS[-1]))
     for decision in DECISIONS:
@@ -64,12 +64,15 @@ def _ports(monkeypatch: pytest.MonkeyPatch) -> None:
         heads=Heads(store, InMemoryHeadCache()),
     )
 
+    ports = Ports(store, similar)
+
     @contextmanager
     def opened() -> Iterator[Ports]:
-        yield Ports(store, similar)
+        yield ports
 
     monkeypatch.setattr(lookup, "opened", opened)
     monkeypatch.setattr(explain, "opened", opened)
+    return ports
 
 
 def run(*arguments: str) -> Result:
@@ -206,6 +209,37 @@ def test_explain(tmp_path: Path) -> None:
     assert len(found["shared_terms"]) == 8
     with pytest.raises(UnknownImageError, match="'nobody'"):
         run("explain", "a", "nobody")
+
+
+class AtTheLimit:
+    """Stands for SimilarImages while the search limit is reached; the n-th question is answered."""
+
+    def __init__(self, similar: SimilarImages, refusals: int, seconds: float) -> None:
+        self._similar = similar
+        self._refusals = refusals
+        self._seconds = seconds
+
+    def lookup_id(self, image_id: ImageId, *, where: SearchFilter | None = None) -> Lookup:
+        if self._refusals:
+            self._refusals -= 1
+            raise RateLimitedError(f"retry after {self._seconds} s", retry_after_seconds=self._seconds)
+        return self._similar.lookup_id(image_id, where=where)
+
+    def members(self, cluster_id: ClusterId, *, limit: int) -> Page:
+        return self._similar.members(cluster_id, limit=limit)
+
+
+@pytest.mark.parametrize(("refusals", "seconds"), [(2, 0.01), (1, 9.0)])
+def test_query_at_the_search_limit(ports: Ports, refusals: int, seconds: float) -> None:
+    ports.similar_images = AtTheLimit(ports.similar_images, refusals, seconds)  # type: ignore[assignment]
+    result = CliRunner().invoke(cli, ["query", "b", "--json"])
+    assert isinstance(result.exception, RateLimitedError)
+    assert json.loads(result.stdout) == {"error": f"retry after {seconds} s", "retry_after_seconds": seconds}
+
+
+def test_query_waits_once_for_the_search_limit(ports: Ports) -> None:
+    ports.similar_images = AtTheLimit(ports.similar_images, 1, 0.01)  # type: ignore[assignment]
+    assert run_json("query", "b")["seen"] is True
 
 
 def test_query_by_an_unknown_id() -> None:

@@ -14,6 +14,7 @@ from neardup.errors import (
     IncompatibleIndexError,
     InvalidImageError,
     NearDupError,
+    RateLimitedError,
     SearchUnavailableError,
 )
 from neardup.supervisor import EXIT_CONFIG, EXIT_INCOMPATIBLE
@@ -92,6 +93,7 @@ def test_an_unknown_command_is_told() -> None:
         (IncompatibleIndexError("lsh_version differs"), 3),
         (SearchUnavailableError("gone"), 1),
         (InvalidImageError("truncated"), 1),
+        (RateLimitedError("search limit reached: retry after 0.12 s", retry_after_seconds=0.12), 1),
         (NearDupError("?"), 1),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, Exception) else "",

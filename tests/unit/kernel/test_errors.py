@@ -18,6 +18,7 @@ EXPECTED = {
     "ScorerUnavailableError": "back-off",
     "ClusterStoreUnavailableError": "back-off",
     "CacheUnavailableError": "back-off",
+    "RateLimitedError": "back-off",
     "UnknownImageError": "answer",
     "ClusterConflictError": "decide-again",
     "FencedError": "restart",

@@ -57,6 +57,10 @@ def test_read_from_the_environment(monkeypatch: pytest.MonkeyPatch, variable: st
         ("NEARDUP_SEARCH__CANDIDATE_LIMIT", "10001", "less than or equal to 10000"),
         ("NEARDUP_SEARCH__PROBES", "5", "less than or equal to 4"),
         ("NEARDUP_SEARCH__MINIMUM_OVERLAP", "0", "greater than or equal to 1"),
+        ("NEARDUP_SEARCH__LIMIT_PER_SECOND", "2", "greater than or equal to 3"),
+        ("NEARDUP_SEARCH__INTERACTIVE_SHARE", "1", "less than 1"),
+        ("NEARDUP_SEARCH__REPROCESS_SHARE", "0.8", "leave nothing for ingest"),
+        ("NEARDUP_SEARCH__LIMIT_PROCESSES", "0", "greater than or equal to 1"),
         ("NEARDUP_INGEST__GRACE_SECONDS", "0", "greater than 0"),
         ("NEARDUP_INGEST__BATCH_IMAGES", "1001", "less than or equal to 1000"),
         ("NEARDUP_ASSIGN__WINDOW", "99", "greater than or equal to 100"),
@@ -77,6 +81,20 @@ def test_a_wrong_value_names_variable_and_value(
     assert str(caught.value).startswith(f"{variable}: ")
     assert problem in str(caught.value)
     assert f"(given: {value!r})" in str(caught.value)
+
+
+def test_lanes_come_from_the_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARDUP_SEARCH__LIMIT_PER_SECOND", "500")
+    monkeypatch.setenv("NEARDUP_SEARCH__INTERACTIVE_SHARE", "0.5")
+    lanes = load_settings().search.lanes
+    assert (lanes.ingest, lanes.interactive, lanes.reprocess, lanes.processes) == (150, 250, 100, 4)
+
+
+def test_a_share_that_is_too_large_names_both_shares(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NEARDUP_SEARCH__INTERACTIVE_SHARE", "0.9")
+    expected = "interactive_share 0.9 and reprocess_share 0.2 leave nothing for ingest"
+    with pytest.raises(ConfigError, match=f"NEARDUP_SEARCH__REPROCESS_SHARE: .*{expected}"):
+        load_settings()
 
 
 def test_every_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
