@@ -11,7 +11,7 @@ from benchmarks.search.clients import Clients
 from benchmarks.search.corpus import DIMENSION, Images, Queries
 from benchmarks.search.forms import query_forms
 from benchmarks.search.image_match import run_image_match
-from benchmarks.search.loading import count_segments, finish, load, size_on_disk
+from benchmarks.search.loading import allow_garbage, count_segments, finish, load, size_on_disk
 from benchmarks.search.peers import run_peers
 from benchmarks.search.product import LIMIT, Product
 from benchmarks.search.real import RealImages, embed_real_images
@@ -85,6 +85,7 @@ class _Measurement:
         self._client = connect(settings.opensearch, settings.opensearch.url)
         self._names = IndexNames(settings.namespace, images.model.version)
         setup_index(self._client, settings, images.model.version)
+        allow_garbage(self._client)
         self._codes: Code = np.zeros((plan.sizes[-1], images.model.tables), dtype=np.uint16)
         self._held = self._equal = self._compared = 0
 
