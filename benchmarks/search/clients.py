@@ -1,7 +1,9 @@
 """Several clients at once, each a process of its own: threads would wait for one another while they decode JSON."""
 
+import signal
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
@@ -64,7 +66,8 @@ class Clients:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for pipe, process in zip(self._pipes, self._processes, strict=True):
-            pipe.send(None)
+            with suppress(BrokenPipeError):
+                pipe.send(None)
             process.join(10)
 
     def run(self, probes: Sequence[Probe], job: Job, *, clients: int) -> Load:
@@ -93,6 +96,8 @@ def open_search(settings: Settings, names: IndexNames) -> OpenSearchCandidateSea
 
 def _serve(settings: Settings, pipe: Connection) -> None:
     """One client: a job, "ready", the moment to begin, then the moment it ended and the milliseconds of each call."""
+    # Ctrl-C reaches the whole group; the parent then says when to end.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     while (work := pipe.recv()) is not None:
         probes, job = work
         search = open_search(settings, job.names)
