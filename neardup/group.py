@@ -124,10 +124,13 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         if time.monotonic() - self._quiet_since < _QUIET_SECONDS:
             return
         self._quiet_since = time.monotonic()
-        with kafka_errors(f"looking for what {self._group} has not read"):
-            reading = sorted(self.consumer.assignment() - self.consumer.paused())
-            ends = self.consumer.end_offsets(reading, timeout_ms=5000) if reading else {}
-            unread = sum(end - self.consumer.position(one, timeout_ms=5000) for one, end in ends.items())
+        reading = sorted(self.consumer.assignment() - self.consumer.paused())
+        try:
+            with kafka_errors(f"looking for what {self._group} has not read"):
+                ends = self.consumer.end_offsets(reading, timeout_ms=5000) if reading else {}
+                unread = sum(end - self.consumer.position(one, timeout_ms=5000) for one, end in ends.items())
+        except LogUnavailableError:
+            return  # the brokers are away: nothing can come, and the client waits for them by itself
         if unread > 0 and self._behind:
             raise LogUnavailableError(
                 f"{self._group} has {unread} offsets to read, but for {2 * _QUIET_SECONDS:.0f} s nothing came"

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kafka.errors import KafkaTimeoutError
 from structlog.testing import capture_logs
 
-from neardup.errors import RateLimitedError, SearchUnavailableError
+from neardup.errors import LogUnavailableError, RateLimitedError, SearchUnavailableError
 from neardup.group import GroupMember, StoppedError
 
 
@@ -111,3 +112,50 @@ def test_stopping_ends_the_waiting(member: GroupMember, stop: Stop) -> None:
     stop.set()
     with pytest.raises(StoppedError):
         member.retrying("searching", failing(RateLimitedError("reached", retry_after_seconds=0.1)))
+
+
+class Silent(Consumer):
+    """Brings nothing, although there may be something up to `end`."""
+
+    end = 5
+
+    def paused(self) -> set[str]:
+        return set()
+
+    def end_offsets(self, partitions: list[str], *, timeout_ms: int) -> dict[str, int]:
+        if self.end < 0:
+            raise KafkaTimeoutError
+        return dict.fromkeys(partitions, self.end)
+
+    def position(self, partition: str, *, timeout_ms: int) -> int:
+        return 3
+
+    def poll(self, *, timeout_ms: int, max_records: int = 0) -> dict[Any, Any]:
+        return {}
+
+
+@pytest.fixture
+def silent(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[GroupMember, Silent]]:
+    monkeypatch.setattr("neardup.group._QUIET_SECONDS", 0.0)
+    kafka, consumer = Kafka(), Silent()
+    kafka.made = consumer
+    member = GroupMember(kafka, topics=["t"], group="g", instance_id=None, stop=stop)  # type: ignore[arg-type]
+    yield member, consumer
+    member.close()
+
+
+def test_a_member_that_is_brought_nothing_although_there_is_something_gives_up(
+    silent: tuple[GroupMember, Silent],
+) -> None:
+    member, _ = silent
+    assert member.poll(timeout_ms=0, max_records=1) == []
+    with pytest.raises(LogUnavailableError, match="g has 2 offsets to read"):
+        member.poll(timeout_ms=0, max_records=1)
+
+
+@pytest.mark.parametrize("end", [3, -1], ids=["nothing-to-read", "brokers-away"])
+def test_a_member_waits_where_nothing_can_come(silent: tuple[GroupMember, Silent], end: int) -> None:
+    member, consumer = silent
+    consumer.end = end
+    for _ in range(3):
+        assert member.poll(timeout_ms=0, max_records=1) == []
