@@ -9,7 +9,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from neardup.errors import ClusterConflictError
-from neardup.kafka import Kafka, RenewedConsumer, kafka_errors
+from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer, kafka_errors
 from neardup.messages import HeadChange
 from neardup.topics import Topics
 from neardup.types import Decision, Position
@@ -31,7 +31,7 @@ class HeadsFeed:
     def position(self) -> Position:
         """The last position whose changes are durable."""
         with self._offsets.use("reading the position of the change feed") as consumer:
-            committed = consumer.committed(self._ledger, metadata=True, timeout_ms=5000)
+            committed = consumer.committed(self._ledger, metadata=True, timeout_ms=ANSWER_MS)
         if committed is None or not committed.metadata:
             return Position()
         return Position(**json.loads(committed.metadata))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from neardup.clusters import placement_of
 from neardup.lsh import overlaps
 from neardup.types import ClusterId, ClusterInfo, Code, Decision, ImageId, Placement, Vector
 
@@ -125,15 +126,7 @@ class RecentPlacements:
         exemplars = old.exemplars - (was_indexed if stays else 0) + decision.indexed
         self._change(replace(old, size=size, exemplars=exemplars), decision.seq)
         self._placements.pop(decision.image_id, None)
-        self._placements[decision.image_id] = Placement(
-            image_id=decision.image_id,
-            cluster_id=entered,
-            head=decision.head,
-            version=decision.version,
-            run=decision.run,
-            seq=decision.seq,
-            indexed=decision.indexed,
-        )
+        self._placements[decision.image_id] = placement_of(decision)
 
     def forget(self, applied: int) -> None:
         """The graph has applied every decision up to this seq."""

@@ -7,13 +7,11 @@ from functools import partial
 from kafka import KafkaConsumer, TopicPartition
 
 from neardup.errors import LogUnavailableError
-from neardup.kafka import Kafka, RenewedConsumer
+from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer
 from neardup.topics import Topics
 from neardup.types import Position
 
 __all__ = ["Backlog", "BacklogReader"]
-
-_ANSWER_MS = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +69,7 @@ class BacklogReader:
     def written(self, topic: str) -> int:
         """How many offsets a topic has come to, over all its partitions."""
         with self._committed.use(f"reading the ends of {topic}") as consumer:
-            return sum(consumer.end_offsets(_partitions(consumer, [topic]), timeout_ms=_ANSWER_MS).values())
+            return sum(consumer.end_offsets(_partitions(consumer, [topic]), timeout_ms=ANSWER_MS).values())
 
     def close(self) -> None:
         """Close the connections."""
@@ -81,13 +79,13 @@ class BacklogReader:
     def _ledger_end(self, connection: RenewedConsumer) -> int:
         partition = TopicPartition(self._topics.ledger, 0)
         with connection.use("reading the end of the ledger") as consumer:
-            return int(consumer.end_offsets([partition], timeout_ms=_ANSWER_MS)[partition])
+            return int(consumer.end_offsets([partition], timeout_ms=ANSWER_MS)[partition])
 
     def _behind(self, role: str, *names: str) -> int:
         with self._groups[role].use(f"reading the offsets of {role}") as consumer:
-            ends = consumer.end_offsets(_partitions(consumer, names), timeout_ms=_ANSWER_MS)
+            ends = consumer.end_offsets(_partitions(consumer, names), timeout_ms=ANSWER_MS)
             return sum(
-                end - (consumer.committed(partition, timeout_ms=_ANSWER_MS) or 0) for partition, end in ends.items()
+                end - (consumer.committed(partition, timeout_ms=ANSWER_MS) or 0) for partition, end in ends.items()
             )
 
 

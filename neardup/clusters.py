@@ -8,7 +8,7 @@ from itertools import pairwise
 from neardup.errors import ClusterConflictError
 from neardup.types import ClusterId, ClusterInfo, Decision, ImageId, Member, Page, Placement, Position
 
-__all__ = ["ClusterState", "require_consecutive"]
+__all__ = ["ClusterState", "placement_of", "require_consecutive"]
 
 
 def require_consecutive(decisions: Sequence[Decision], upto: Position) -> None:
@@ -18,6 +18,19 @@ def require_consecutive(decisions: Sequence[Decision], upto: Position) -> None:
             raise ValueError(f"decisions: seq {decision.seq} follows {previous.seq}")
     if decisions and upto.seq != decisions[-1].seq:
         raise ValueError(f"upto: seq {upto.seq}, but the last decision has {decisions[-1].seq}")
+
+
+def placement_of(decision: Decision) -> Placement:
+    """Where a decision puts its image."""
+    return Placement(
+        image_id=decision.image_id,
+        cluster_id=decision.cluster_id,
+        head=decision.head,
+        version=decision.version,
+        run=decision.run,
+        seq=decision.seq,
+        indexed=decision.indexed,
+    )
 
 
 @dataclass(slots=True)

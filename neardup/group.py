@@ -13,7 +13,7 @@ from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
 from neardup.errors import ConfigError, LogUnavailableError, RateLimitedError, UnavailableError
-from neardup.kafka import Kafka, kafka_errors
+from neardup.kafka import ANSWER_MS, Kafka, kafka_errors
 from neardup.watchdog import Watchdog
 
 __all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
@@ -127,8 +127,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         reading = sorted(self.consumer.assignment() - self.consumer.paused())
         try:
             with kafka_errors(f"looking for what {self._group} has not read"):
-                ends = self.consumer.end_offsets(reading, timeout_ms=5000) if reading else {}
-                unread = sum(end - self.consumer.position(one, timeout_ms=5000) for one, end in ends.items())
+                ends = self.consumer.end_offsets(reading, timeout_ms=ANSWER_MS) if reading else {}
+                unread = sum(end - self.consumer.position(one, timeout_ms=ANSWER_MS) for one, end in ends.items())
         except LogUnavailableError:
             return  # the brokers are away: nothing can come, and the client waits for them by itself
         if unread > 0 and self._behind:
@@ -142,7 +142,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         back, but whoever processes the records has dropped what was not committed."""
         consumer = self.consumer
         with kafka_errors(f"reading the committed offsets of {self._group}"):
-            committed = {partition: consumer.committed(partition, timeout_ms=5000) for partition in partitions}
+            committed = {partition: consumer.committed(partition, timeout_ms=ANSWER_MS) for partition in partitions}
             for partition, offset in committed.items():
                 if partition in consumer.assignment():
                     if offset is None:

@@ -21,9 +21,11 @@ from kafka.net.selector import NetworkSelector
 from neardup.errors import ConfigError, FencedError, LogUnavailableError
 from neardup.settings import KafkaSettings
 
-__all__ = ["MAX_MESSAGE_BYTES", "Kafka", "RenewedConsumer", "kafka_errors"]
+__all__ = ["ANSWER_MS", "MAX_MESSAGE_BYTES", "Kafka", "RenewedConsumer", "kafka_errors"]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+ANSWER_MS = 5000
+"""How long the brokers may take to answer a question about offsets."""
 _LONGEST_CALL_SECONDS = 30.0
 _CLOSE_MS = 5000
 

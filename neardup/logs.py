@@ -6,11 +6,10 @@ from kafka import KafkaConsumer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from neardup.errors import LogUnavailableError
-from neardup.kafka import Kafka, RenewedConsumer
+from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer
 
 __all__ = ["PartitionReader"]
 
-_ANSWER_MS = 5000
 _LONGEST_READ_SECONDS = 20.0
 
 
@@ -38,7 +37,7 @@ class PartitionReader:
             while True:
                 polled = consumer.poll(timeout_ms=self._wait_ms, max_records=limit)
                 records: list[ConsumerRecord] = polled.get(self._partition, [])
-                position = consumer.position(self._partition, timeout_ms=_ANSWER_MS)
+                position = consumer.position(self._partition, timeout_ms=ANSWER_MS)
                 self._next = records[-1].offset + 1 if records else offset
                 if records or position >= self._end(consumer):
                     return records
@@ -53,7 +52,7 @@ class PartitionReader:
     def start(self) -> int:
         """The offset of the oldest record still there."""
         with self._connection.use(f"reading the start of {self._partition.topic}") as consumer:
-            return int(consumer.beginning_offsets([self._partition], timeout_ms=_ANSWER_MS)[self._partition])
+            return int(consumer.beginning_offsets([self._partition], timeout_ms=ANSWER_MS)[self._partition])
 
     def tail(self, count: int) -> list[ConsumerRecord]:
         """The last committed records: at least `count`, or all there are."""
@@ -80,4 +79,4 @@ class PartitionReader:
         return consumer
 
     def _end(self, consumer: KafkaConsumer) -> int:
-        return int(consumer.end_offsets([self._partition], timeout_ms=_ANSWER_MS)[self._partition])
+        return int(consumer.end_offsets([self._partition], timeout_ms=ANSWER_MS)[self._partition])

@@ -17,7 +17,7 @@ from neardup.settings import load_settings
 from neardup.supervisor import SINGLE_THREADED
 from neardup.types import Embeddings, ImageId
 
-__all__ = ["add", "embed_files", "find_images"]
+__all__ = ["add", "embed_files", "find_images", "name_and_value"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _POOL_FROM = 12
@@ -91,7 +91,7 @@ def add(paths: tuple[Path, ...], id_root: Path | None, pairs: tuple[str, ...], a
     from neardup.cli.wiring import Wiring
 
     settings = load_settings()
-    metadata = dict(_pair(text) for text in pairs)
+    metadata = dict(name_and_value(text, "--metadata") for text in pairs)
     files = find_images(paths)
     ids = {file: ImageId(str(_relative(file, id_root))) for file in files}
     wiring = Wiring(settings)
@@ -131,8 +131,9 @@ def _relative(file: Path, root: Path | None) -> Path:
         raise ConfigError(f"--id-root: {file} is not below {root}") from exc
 
 
-def _pair(text: str) -> tuple[str, str]:
+def name_and_value(text: str, option: str) -> tuple[str, str]:
+    """The two sides of NAME=VALUE. Raises BadParameter naming the option."""
     name, sign, value = text.partition("=")
     if not sign:
-        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--metadata")
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint=option)
     return name, value

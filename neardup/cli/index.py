@@ -38,7 +38,7 @@ def status(as_json: bool) -> None:
 def merge(segments: int, as_json: bool) -> None:
     """Merge the index into few segments: searches are faster the fewer there are.
 
-    Worth it after much has been loaded. Takes a minute a million images or so and room on disk for a second copy;
+    Worth it after much has been loaded. Takes about ten seconds a million images, and room on disk for a second copy;
     searching and writing go on meanwhile.
     """
     from neardup.cli.wiring import opened

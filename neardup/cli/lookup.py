@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from neardup.cli.add import name_and_value
 from neardup.cli.output import json_option, print_json, print_table
 from neardup.cli.wiring import opened
 from neardup.clock import SystemClock
@@ -147,9 +148,7 @@ def _filter(pairs: tuple[str, ...], created_from: str | None, created_before: st
     """What the options ask candidates to be; None when they ask nothing."""
     equal: dict[str, tuple[str, ...]] = {}
     for text in pairs:
-        name, sign, value = text.partition("=")
-        if not sign:
-            raise click.BadParameter(f"{text!r} is not NAME=VALUE", param_hint="--where")
+        name, value = name_and_value(text, "--where")
         equal[name] = (*equal.get(name, ()), value)
     if not (equal or created_from or created_before):
         return None

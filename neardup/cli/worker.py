@@ -7,8 +7,7 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from pathlib import Path
 
 import click
@@ -42,25 +41,12 @@ def worker(*, role: str, name: str | None, until_drained: bool, bulk: bool, pare
     try:
         if role == "all" or until_drained:
             roles = ROLES if role == "all" else (role,)
-            with _bulk_loading(settings) if bulk else nullcontext():
-                code = _supervise(settings, roles, name, until_drained=until_drained, as_json=as_json)
+            code = _supervise(settings, roles, name, until_drained=until_drained, bulk=bulk, as_json=as_json)
         else:
             code = _run_role(settings, role, name, parent=parent)
     finally:
         lock.close()
     sys.exit(code)
-
-
-@contextmanager
-def _bulk_loading(settings: Settings) -> Iterator[None]:
-    from neardup.cli.wiring import Wiring
-    from opensearch_templates.bulk import bulk_loading
-
-    wiring = Wiring(settings)
-    wiring.ensure_setup()
-    with bulk_loading(wiring.opensearch, wiring.index_names):
-        yield
-    wiring.close()
 
 
 def role_command(role: str, name: str) -> list[str]:
@@ -98,14 +84,28 @@ def _claim_name(settings: Settings, name: str | None) -> tuple[_NameLock | _NoLo
             number += 1
 
 
-def _supervise(settings: Settings, roles: tuple[str, ...], name: str, *, until_drained: bool, as_json: bool) -> int:
-    from neardup.cli.drain import Drain
+def _supervise(
+    settings: Settings, roles: tuple[str, ...], name: str, *, until_drained: bool, bulk: bool, as_json: bool
+) -> int:
     from neardup.cli.wiring import Wiring
-    from neardup.supervisor import Supervisor
     from neardup.telemetry import configure_logging
+    from opensearch_templates.bulk import bulk_loading
 
     configure_logging(verbose=not as_json)
-    Wiring(settings).ensure_setup()
+    wiring = Wiring(settings)
+    try:
+        wiring.ensure_setup()
+        # Only now: setting up puts the usual settings of the index back.
+        with bulk_loading(wiring.opensearch, wiring.index_names) if bulk else nullcontext():
+            return _keep_running(settings, roles, name, until_drained=until_drained, as_json=as_json)
+    finally:
+        wiring.close()
+
+
+def _keep_running(settings: Settings, roles: tuple[str, ...], name: str, *, until_drained: bool, as_json: bool) -> int:
+    from neardup.cli.drain import Drain
+    from neardup.supervisor import Supervisor
+
     stop = _stop_on_signals()
     supervisor = Supervisor({role: role_command(role, name) for role in roles})
     drain = Drain(settings) if until_drained else None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from neardup.clusters import ClusterState, require_consecutive
+from neardup.clusters import ClusterState, placement_of, require_consecutive
 from neardup.errors import ClusterConflictError
 from neardup.types import ClusterId, ClusterInfo, Decision, ImageId, Page, Placement, Position
 
@@ -67,16 +67,7 @@ class InMemoryHeadCache:
         if decisions[0].seq != self._position.seq + 1:
             raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the cache is {self._position.seq}")
         for decision in decisions:
-            placement = Placement(
-                image_id=decision.image_id,
-                cluster_id=decision.cluster_id,
-                head=decision.head,
-                version=decision.version,
-                run=decision.run,
-                seq=decision.seq,
-                indexed=decision.indexed,
-            )
-            self._remember(placement, head_seq=decision.seq)
+            self._remember(placement_of(decision), head_seq=decision.seq)
         self._position = upto
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
