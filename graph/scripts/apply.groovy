@@ -4,7 +4,21 @@
 // indexed (1 or 0)].
 // Answers ['applied'], or what was in the way after rolling back: ['conflict', applied seq], ['head', image id].
 def (imageLabel, clusterLabel, projectionLabel, memberLabel) = labels
-def projectionVertex = g.V().has('uid', projection).tryNext().orElse(null)
+def positionVertex = { g.V().has('uid', projection).tryNext().orElse(null) }
+def projectionVertex = positionVertex()
+if (projectionVertex == null && wanted == 0L) {
+    // Two first writers must meet: BerkeleyJE, which lives in this one process, takes no lock on what is absent; on
+    // other storage the LOCK of the unique index lets one of them create the position.
+    graph.tx().rollback()
+    synchronized (graph) {
+        if (positionVertex() == null) {
+            graph.addVertex(T.label, projectionLabel, 'uid', projection, 'applied_seq', 0L, 'ledger_offset', -1L,
+                            'proposal_offset', -1L)
+        }
+        graph.tx().commit()
+    }
+    projectionVertex = positionVertex()
+}
 long applied = projectionVertex == null ? 0L : projectionVertex.value('applied_seq')
 if (applied != wanted) {
     graph.tx().rollback()
@@ -66,7 +80,6 @@ for (row in rows) {
 
 touched.values().findAll { it.value('size') == 0L }.each { it.remove() }
 
-if (projectionVertex == null) projectionVertex = graph.addVertex(T.label, projectionLabel, 'uid', projection)
 projectionVertex.property('applied_seq', upto[0] as long)
 projectionVertex.property('ledger_offset', upto[1] as long)
 projectionVertex.property('proposal_offset', upto[2] as long)

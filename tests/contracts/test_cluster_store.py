@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
+from threading import Barrier
 from typing import Any, Protocol
 
 import pytest
@@ -217,3 +218,22 @@ def test_of_two_writers_of_the_same_seqs_one_wins(store: ClusterStore) -> None:
     with ThreadPoolExecutor(2) as pool:
         assert sum(pool.map(run, range(2))) == len(batches)
     assert_equals_fold(store, [decision for batch in batches for decision in batch])
+
+
+def test_of_two_first_writers_one_wins(new_store: NewStore) -> None:
+    """Before the first decision there is no position that a transaction could lock."""
+    decisions = [make_decision(seq, f"image {seq}", "image 1") for seq in range(1, 4)]
+    for _ in range(40):
+        store = new_store()
+        together = Barrier(2)
+
+        def wins(_: int, store: ClusterStore = store, together: Barrier = together) -> bool:
+            together.wait()
+            try:
+                apply(store, *decisions)
+            except ClusterConflictError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sum(pool.map(wins, range(2))) == 1
