@@ -3,6 +3,7 @@
 Amounts are fractions of the picture's sides or factors unless a name says otherwise.
 """
 
+from io import BytesIO
 from random import Random
 
 import numpy as np
@@ -19,6 +20,7 @@ __all__ = [
     "letterbox",
     "noise",
     "pixelate",
+    "recompress",
     "resize",
     "rotate",
     "saturation",
@@ -35,8 +37,8 @@ Colour = tuple[int, int, int]
 
 
 def crop(image: Image.Image, amount: float, rng: Random) -> Image.Image:
-    """Take away `amount` of each side's length, at a random place."""
-    width, height = (round(side * (1 - amount)) for side in image.size)
+    """Take away `amount` of each side's length, at a random place; 12 pixels a side are left."""
+    width, height = (max(min(12, side), round(side * (1 - amount))) for side in image.size)
     left, upper = rng.randint(0, image.width - width), rng.randint(0, image.height - height)
     return image.crop((left, upper, left + width, upper + height))
 
@@ -118,6 +120,13 @@ def sharpen(image: Image.Image, percent: int) -> Image.Image:
 def pixelate(image: Image.Image, factor: float) -> Image.Image:
     """Made small by `factor` and large again, in blocks."""
     return resize(image, factor).resize(image.size, Image.Resampling.NEAREST)
+
+
+def recompress(image: Image.Image, quality: int) -> Image.Image:
+    """Written as JPEG of that quality and read again."""
+    stream = BytesIO()
+    image.save(stream, "jpeg", quality=quality)
+    return Image.open(stream).convert("RGB")
 
 
 def noise(image: Image.Image, deviation: float, rng: Random) -> Image.Image:
