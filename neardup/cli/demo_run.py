@@ -3,83 +3,52 @@
 import os
 import random
 import sys
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from indexer.publisher import EmbeddingPublisher
-from neardup.cli.add import embed_files, find_images
-from neardup.cli.drain import Drain
+from neardup.cli.add import find_images
 from neardup.cli.output import print_table
+from neardup.cli.path_run import PathRun
 from neardup.cli.wiring import Wiring
-from neardup.cli.worker import ROLES, role_command
 from neardup.demo.corpus import Copy, clear, image_id, make_copies, plan_copies, sample_photos
-from neardup.demo.figures import found_by_edit, judge
 from neardup.demo.sheet import write_sheet
-from neardup.engines.reporter import EnginePhase
-from neardup.engines.supervisor import up
-from neardup.errors import ConfigError, UnavailableError
+from neardup.evaluation.figures import found_by_edit, judge
 from neardup.settings import Settings
-from neardup.supervisor import Supervisor
 from neardup.types import ImageId
 
 __all__ = ["DemoRun"]
 
 NAMESPACE = "demo"
-_STALLED_SECONDS = 150.0
-_STAGES = ("joined", "proposed", "decided", "graph", "index", "cache", "feed")
 
 
 class DemoRun:
     """One demo. `quiet`: no progress, for programs."""
 
     def __init__(self, settings: Settings, *, quiet: bool) -> None:
-        self._settings = settings.model_copy(update={"namespace": NAMESPACE})
         self._folder = settings.local.home / "demo"
-        self._log = self._folder / "worker.log"
-        self._seconds: dict[str, float] = {}
-        self._console = Console(stderr=True)
-        self._progress = Progress(
-            TextColumn("{task.description:<28}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=self._console,
-            disable=quiet,
-        )
+        self._path = PathRun(settings, NAMESPACE, self._folder, quiet=quiet)
 
     def go(self, images: Path | None, *, edits: int, sheet: Path | None, seed: int) -> dict[str, Any]:
         """Run everything; returns the figures. Raises NearDupError."""
         photos = sample_photos() if images is None else find_images((images,))
         sheet = sheet or self._folder / "contact-sheet.html"
-        with self._progress:
-            with self._timed("engines"):
-                up(self._settings, reporter=_EngineBars(self._progress))
-            with self._timed("setting up"):
-                wiring = Wiring(self._settings)
-                wiring.drop()
-                wiring.setup()
+        path = self._path
+        with path.prepared() as wiring:
             clear(self._folder / "images")
-            with self._worker() as check:
-                with self._timed("edited copies"):
+            with path.worker() as check:
+                with path.timed("edited copies"):
                     files = self._copies(plan_copies(photos, self._folder / "images", edits_a_photo=edits))
                 order = list(files)
                 random.Random(seed).shuffle(order)  # noqa: S311 - an order, not a secret
-                with self._timed("embedding"):
-                    published = self._publish(wiring, order, check)
-                with self._timed("worker"):
-                    self._drain(published, check)
-            with self._timed("contact sheet"):
-                result = self._judge(wiring, {file: files[file] for file in order}, sheet)
-        wiring.close()
-        return result
+                with path.timed("embedding"):
+                    ids = {file: image_id(file) for file in order}
+                    published = path.publish(wiring, ids, check, metadata={"source": "demo"})
+                with path.timed("worker"):
+                    path.drain(len(published), check)
+            with path.timed("contact sheet"):
+                return self._judge(wiring, {file: files[file] for file in order}, sheet)
 
     def show(self, result: dict[str, Any]) -> None:
         """Print the figures for a person, and what to try next."""
@@ -100,81 +69,16 @@ class DemoRun:
         for command in (f"query {result['example']}", f"members {result['example']}", "clusters export"):
             click.echo(f"  NEARDUP_NAMESPACE={NAMESPACE} {program} {command}")
 
-    @contextmanager
-    def _timed(self, stage: str) -> Iterator[None]:
-        begun = time.monotonic()
-        yield
-        self._seconds[stage] = time.monotonic() - begun
-
-    @contextmanager
-    def _worker(self) -> Iterator["_Check"]:
-        """The worker's processes, watched as long as the demo runs."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        environment = os.environ | {"NEARDUP_NAMESPACE": NAMESPACE}
-        with self._log.open("wb") as stderr:
-            supervisor = Supervisor(
-                {role: role_command(role, "demo") for role in ROLES}, stderr=stderr, environment=environment
-            )
-            check = _Check(supervisor, self._log)
-            try:
-                yield check
-            finally:
-                check.end()
-                supervisor.stop()
-
     def _copies(self, copies: list[Copy]) -> dict[Path, Copy]:
-        task = self._progress.add_task("edited copies", total=len(copies))
+        task = self._path.progress.add_task("edited copies", total=len(copies))
         files = {}
         for copy, made in make_copies(copies):
-            self._progress.advance(task)
+            self._path.progress.advance(task)
             if isinstance(made, Path):
                 files[made] = copy
             else:
-                self._complain(copy.photo, made)
+                self._path.complain(copy.photo, made)
         return files
-
-    def _publish(self, wiring: Wiring, files: list[Path], check: "_Check") -> int:
-        publisher = EmbeddingPublisher(wiring.kafka, wiring.topics)
-        task = self._progress.add_task("embedded and published", total=len(files))
-        published = 0
-        for file, result in embed_files(files, self._settings.embedder):
-            check()
-            self._progress.advance(task)
-            if isinstance(result, str):
-                self._complain(file, result)
-            else:
-                publisher.publish(image_id(file), result, metadata={"source": "demo"})
-                published += 1
-        publisher.flush()
-        publisher.close()
-        return published
-
-    def _drain(self, published: int, check: "_Check") -> None:
-        drain = Drain(self._settings)
-        tasks = {stage: self._progress.add_task(_LABELS[stage], total=published) for stage in _STAGES}
-        moved, last = time.monotonic(), dict.fromkeys(_STAGES, 0)
-        try:
-            while True:
-                check()
-                try:
-                    counts = drain.progress()
-                    done = drain.done()
-                except UnavailableError:
-                    counts, done = last, False
-                for stage, count in counts.items():
-                    self._progress.update(tasks[stage], completed=min(count, published))
-                if done:
-                    return
-                if counts != last:
-                    moved, last = time.monotonic(), counts
-                elif time.monotonic() - moved > _STALLED_SECONDS:
-                    raise UnavailableError(
-                        f"nothing has moved for {_STALLED_SECONDS:.0f} s, of {published} images: {last}; "
-                        f"the worker's log says why: {self._log}"
-                    )
-                time.sleep(0.2)
-        finally:
-            drain.close()
 
     def _judge(self, wiring: Wiring, files: dict[Path, Copy], sheet: Path) -> dict[str, Any]:
         heads = {placement.image_id: placement.head for placement in wiring.store.placements_all()}
@@ -206,7 +110,7 @@ class DemoRun:
             figures=figures,
             facts=facts,
         )
-        seconds = {stage: round(spent, 2) for stage, spent in self._seconds.items()}
+        seconds = {stage: round(spent, 2) for stage, spent in self._path.seconds.items()}
         return {
             "precision": figures.precision,
             "recall": figures.recall,
@@ -222,68 +126,6 @@ class DemoRun:
             "contact_sheet": str(sheet.absolute()),
             "example": clusters[0]["head"],
         }
-
-    def _complain(self, file: Path, reason: str) -> None:
-        self._console.print(f"{file}: {reason}", style="red", soft_wrap=True, highlight=False)
-
-
-_LABELS = {
-    "joined": "worker: joined",
-    "proposed": "worker: searched and scored",
-    "decided": "assigner: decided",
-    "graph": "applied to the graph",
-    "index": "applied to the index",
-    "cache": "applied to the cache",
-    "feed": "applied to the change feed",
-}
-
-
-class _Check:
-    """Keeps the worker's roles running from a thread of its own; calling it raises what ended a role for good."""
-
-    def __init__(self, supervisor: Supervisor, log: Path) -> None:
-        self._supervisor = supervisor
-        self._log = log
-        self._code: int | None = None
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="worker-supervisor")
-        self._thread.start()
-
-    def __call__(self) -> None:
-        if self._code is not None:
-            last = self._log.read_text(errors="replace").splitlines()[-3:]
-            raise ConfigError("the worker ended: " + " | ".join(last))
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        while self._code is None and not self._stop.wait(0.25):
-            self._code = self._supervisor.check()
-
-
-class _EngineBars:
-    """Port neardup.engines.reporter.Reporter: a bar a download, a line an engine."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._tasks: dict[str, TaskID] = {}
-
-    def waiting(self) -> None:
-        self._progress.console.print("another neardup command is starting engines; waiting for it")
-
-    def download(self, group: str, done: int, total: int) -> None:
-        if group not in self._tasks:
-            self._tasks[group] = self._progress.add_task(f"downloading {group} (MB)", total=total // 2**20)
-        self._progress.update(self._tasks[group], completed=done // 2**20)
-
-    def engine(self, name: str, phase: EnginePhase, seconds: float) -> None:
-        task = self._tasks.get("engines")
-        if task is None:
-            task = self._tasks["engines"] = self._progress.add_task("engines ready", total=5)
-        if phase in {"ready", "running"}:
-            self._progress.advance(task)
 
 
 def _program() -> str:

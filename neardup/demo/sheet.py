@@ -1,21 +1,17 @@
 """The contact sheet: every cluster as pictures, in one HTML file that needs nothing else."""
 
-import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from io import BytesIO
 from pathlib import Path
 
 from jinja2 import Environment
 
-from neardup.demo.figures import Figures
-from neardup.embedder.decode import decode
+from neardup.evaluation.figures import Figures
+from neardup.evaluation.thumbnails import thumbnail
 from neardup.types import ImageId
 
 __all__ = ["Picture", "write_sheet"]
-
-_SIDE = 112
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +51,7 @@ def write_sheet(
                 image_id=image_id,
                 source=source,
                 edit=edit,
-                thumbnail=_thumbnail(file),
+                thumbnail=thumbnail(file),
                 is_head=image_id == head,
                 astray=home[source] != head,
             )
@@ -86,11 +82,3 @@ def _majorities(
         of_source = counts.setdefault(source, {})
         of_source[head] = of_source.get(head, 0) + 1
     return {source: max(of_source, key=lambda head: of_source[head]) for source, of_source in counts.items()}
-
-
-def _thumbnail(file: Path) -> str:
-    picture = decode(file.read_bytes(), side=2 * _SIDE)
-    picture.thumbnail((2 * _SIDE, _SIDE))
-    stream = BytesIO()
-    picture.save(stream, "jpeg", quality=72)
-    return base64.b64encode(stream.getvalue()).decode("ascii")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from neardup.demo.figures import judge
 from neardup.demo.sheet import write_sheet
+from neardup.evaluation.figures import judge
 from neardup.types import ImageId
 
 EVIL = '<script>alert("1")</script>'

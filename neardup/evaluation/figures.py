@@ -15,14 +15,16 @@ __all__ = ["Figures", "found_by_edit", "judge"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """Both in [0, 1]; 1.0 where there is nothing to be wrong about. `mixed` are heads of clusters with more than one
-    source."""
+    """`precision` and `recall` of pairs, in [0, 1]; 1.0 where there is nothing to be wrong about. `mixed` are heads of
+    clusters with more than one source; `wrong_share` is the share of the images that are not of the source which most
+    images of their cluster have."""
 
     images: int
     clusters: int
     precision: float
     recall: float
     mixed: tuple[ImageId, ...]
+    wrong_share: float
 
 
 def judge(truth: Mapping[ImageId, str], heads: Mapping[ImageId, ImageId]) -> Figures:
@@ -32,6 +34,7 @@ def judge(truth: Mapping[ImageId, str], heads: Mapping[ImageId, ImageId]) -> Fig
         clusters[heads.get(image_id, image_id)].append(source)
     together = sum(_pairs(len(members)) for members in clusters.values())
     right = sum(_pairs(count) for members in clusters.values() for count in Counter(members).values())
+    wrong = sum(len(members) - max(Counter(members).values()) for members in clusters.values())
     wanted = sum(_pairs(count) for count in Counter(truth.values()).values())
     return Figures(
         images=len(truth),
@@ -39,13 +42,15 @@ def judge(truth: Mapping[ImageId, str], heads: Mapping[ImageId, ImageId]) -> Fig
         precision=right / together if together else 1.0,
         recall=right / wanted if wanted else 1.0,
         mixed=tuple(head for head, members in clusters.items() if len(set(members)) > 1),
+        wrong_share=wrong / len(truth) if truth else 0.0,
     )
 
 
 def found_by_edit(
     edits: Iterable[tuple[str, ImageId, ImageId]], heads: Mapping[ImageId, ImageId]
 ) -> dict[str, tuple[int, int]]:
-    """(edit, edited image, its original) -> edit: how many are in the cluster of their original, of how many."""
+    """(edit, edited image, its original) -> edit: how many are in the cluster of their original, of how many. Any other
+    word that tells kinds of copies apart will do in place of the edit."""
     counts: dict[str, tuple[int, int]] = {}
     for edit, image_id, original in edits:
         found, total = counts.get(edit, (0, 0))

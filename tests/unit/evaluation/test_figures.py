@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neardup.demo.figures import found_by_edit, judge
+from neardup.evaluation.figures import found_by_edit, judge
 from neardup.types import ImageId
 
 
