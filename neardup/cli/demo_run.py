@@ -23,6 +23,7 @@ from neardup.cli.worker import ROLES, role_command
 from neardup.demo.corpus import Copy, clear, image_id, make_copies, plan_copies, sample_photos
 from neardup.demo.figures import found_by_edit, judge
 from neardup.demo.sheet import write_sheet
+from neardup.embedder.fence import Fence
 from neardup.engines.reporter import EnginePhase
 from neardup.engines.supervisor import up
 from neardup.errors import ConfigError, UnavailableError
@@ -44,6 +45,7 @@ class DemoRun:
         self._settings = settings.model_copy(update={"namespace": NAMESPACE})
         self._folder = settings.local.home / "demo"
         self._log = self._folder / "worker.log"
+        self._fence = Fence(settings.decode)
         self._seconds: dict[str, float] = {}
         self._console = Console(stderr=True)
         self._progress = Progress(
@@ -78,6 +80,7 @@ class DemoRun:
                     self._drain(published, check)
             with self._timed("contact sheet"):
                 result = self._judge(wiring, {file: files[file] for file in order}, sheet)
+        self._fence.close()
         wiring.close()
         return result
 
@@ -125,7 +128,7 @@ class DemoRun:
     def _copies(self, copies: list[Copy]) -> dict[Path, Copy]:
         task = self._progress.add_task("edited copies", total=len(copies))
         files = {}
-        for copy, made in make_copies(copies):
+        for copy, made in make_copies(copies, decode=self._fence.decode):
             self._progress.advance(task)
             if isinstance(made, Path):
                 files[made] = copy
@@ -205,6 +208,7 @@ class DemoRun:
             heads=heads,
             figures=figures,
             facts=facts,
+            decode=self._fence.decode,
         )
         seconds = {stage: round(spent, 2) for stage, spent in self._seconds.items()}
         return {

@@ -8,9 +8,10 @@ from io import BytesIO
 from pathlib import Path
 
 from jinja2 import Environment
+from PIL import Image
 
 from neardup.demo.figures import Figures
-from neardup.embedder.decode import decode
+from neardup.embedder.decode import Decode, decode
 from neardup.types import ImageId
 
 __all__ = ["Picture", "write_sheet"]
@@ -44,8 +45,10 @@ def write_sheet(
     heads: Mapping[ImageId, ImageId],
     figures: Figures,
     facts: Sequence[tuple[str, str]],
+    decode: Decode = decode,
 ) -> None:
-    """Write the sheet. `images`: id, source, edit, file; `facts`: what to print above, name and value."""
+    """Write the sheet. `images`: id, source, edit, file; `facts`: what to print above, name and value; `decode` reads
+    the files."""
     home = _majorities(images, heads)
     clusters: dict[ImageId, list[Picture]] = {}
     for image_id, source, edit, file in images:
@@ -55,7 +58,7 @@ def write_sheet(
                 image_id=image_id,
                 source=source,
                 edit=edit,
-                thumbnail=_thumbnail(file),
+                thumbnail=_thumbnail(decode(file.read_bytes(), side=2 * _SIDE)),
                 is_head=image_id == head,
                 astray=home[source] != head,
             )
@@ -88,8 +91,7 @@ def _majorities(
     return {source: max(of_source, key=lambda head: of_source[head]) for source, of_source in counts.items()}
 
 
-def _thumbnail(file: Path) -> str:
-    picture = decode(file.read_bytes(), side=2 * _SIDE)
+def _thumbnail(picture: Image.Image) -> str:
     picture.thumbnail((2 * _SIDE, _SIDE))
     stream = BytesIO()
     picture.save(stream, "jpeg", quality=72)

@@ -12,7 +12,7 @@ from typing import Final, Literal
 from PIL import Image
 
 from neardup.edits import alter
-from neardup.embedder.decode import decode
+from neardup.embedder.decode import Decode, decode
 
 __all__ = ["EDITS", "Edit", "varied_edit"]
 
@@ -32,8 +32,8 @@ class Edit:
     format: Format = "jpeg"
     quality: int = 88
 
-    def apply(self, data: bytes, file_name: str) -> tuple[str, bytes]:
-        """Image file -> suffix and bytes of the changed file. Raises InvalidImageError."""
+    def apply(self, data: bytes, file_name: str, *, decode: Decode = decode) -> tuple[str, bytes]:
+        """Image file -> suffix and bytes of the changed file; `decode` reads it. Raises InvalidImageError."""
         rng = Random(f"{file_name}|{self.name}")  # noqa: S311 - places and noise, not secrets
         return self.apply_to(decode(data, side=2048), rng)
 
