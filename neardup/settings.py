@@ -16,6 +16,7 @@ from neardup.lanes import LaneLimits, lane_limits
 
 __all__ = [
     "AssignSettings",
+    "DecodeSettings",
     "IngestSettings",
     "JanusGraphSettings",
     "KafkaSettings",
@@ -100,6 +101,16 @@ class RedisSettings(_Group):
     url: SecretStr | None = Field(None, description="redis(s)://…; empty: the local engine")
     ttl_seconds: int = Field(604800, ge=1, description="an unused entry is forgotten after this time")
     timeout_seconds: float = Field(0.5, gt=0, description="a slower answer counts as a miss")
+
+
+class DecodeSettings(_Group):
+    """Decoding image files, in processes of its own. An image beyond a limit is refused with the reason."""
+
+    timeout_seconds: float = Field(10.0, gt=0, description="longest time for an image")
+    memory_mb: int = Field(2048, ge=64, description="most memory for an image, its file included")
+    max_pixels: int = Field(100_000_000, ge=64, description="largest width times height, as the file states it")
+    file_mb: int = Field(100, ge=1, le=1024, description="largest file")
+    processes: int = Field(4, ge=1, le=64, description="decoders that a process runs at once at most; one is usual")
 
 
 class LshSettings(_Group):
@@ -207,6 +218,7 @@ class Settings(BaseSettings):
     scorer: ScorerSettings = ScorerSettings()
     janusgraph: JanusGraphSettings = JanusGraphSettings()
     redis: RedisSettings = RedisSettings()
+    decode: DecodeSettings = DecodeSettings()
     lsh: LshSettings = LshSettings()
     search: SearchSettings = SearchSettings()
     ingest: IngestSettings = IngestSettings()

@@ -13,16 +13,17 @@ from rich.progress import MofNCompleteColumn, Progress
 from neardup.cli.output import json_option, print_json
 from neardup.errors import ConfigError, InvalidImageError, InvalidMessageError
 from neardup.ports import Embedder
-from neardup.settings import load_settings
+from neardup.settings import DecodeSettings, load_settings
 from neardup.supervisor import SINGLE_THREADED
 from neardup.types import Embeddings, ImageId
 
-__all__ = ["add", "embed_files", "find_images", "name_and_value"]
+__all__ = ["add", "embed_files", "find_images", "name_and_value", "read_image"]
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"})
 _POOL_FROM = 12
 
 _embedder: Embedder | None = None
+_limits: DecodeSettings | None = None
 
 
 def find_images(paths: tuple[Path, ...]) -> list[Path]:
@@ -44,6 +45,13 @@ def find_images(paths: tuple[Path, ...]) -> list[Path]:
     return list(dict.fromkeys(file.absolute() for file in found))
 
 
+def read_image(file: Path, limits: DecodeSettings) -> bytes:
+    """The bytes of a file. Raises InvalidImageError for one that is too large, before it fills the memory."""
+    if file.stat().st_size > limits.file_mb * 2**20:
+        raise InvalidImageError(f"the file is larger than {limits.file_mb} MB")
+    return file.read_bytes()
+
+
 def embed_files(files: list[Path], embedder: str) -> Iterator[tuple[Path, Embeddings | str]]:
     """Both embeddings of each file, or the reason why it has none; on all cores when that is worth the start."""
     if len(files) < _POOL_FROM:
@@ -60,16 +68,18 @@ def embed_files(files: list[Path], embedder: str) -> Iterator[tuple[Path, Embedd
 
 
 def _start(name: str) -> None:
-    global _embedder  # noqa: PLW0603 - one model a process
+    global _embedder, _limits  # noqa: PLW0603 - one model a process
     from neardup.cli.plugins import load_embedder
 
     _embedder = load_embedder(name)
+    _limits = load_settings().decode
 
 
 def _embed(file: Path) -> tuple[Path, Embeddings | str]:
     assert _embedder is not None
+    assert _limits is not None
     try:
-        return file, _embedder.embed(file.read_bytes())
+        return file, _embedder.embed(read_image(file, _limits))
     except InvalidImageError as exc:
         return file, str(exc)
     except OSError as exc:

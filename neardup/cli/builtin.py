@@ -7,10 +7,11 @@ __all__ = ["default_embedder", "opensearch_search", "tensorflow_serving_scorer"]
 
 
 def default_embedder(settings: Settings) -> Embedder:
-    """EfficientNet-Lite0 with a supervised whitening; group `neardup.embedders`."""
+    """EfficientNet-Lite0 with a supervised whitening, decoding behind a fence; group `neardup.embedders`."""
     from neardup.embedder.default import DefaultEmbedder
+    from neardup.embedder.fence import Fence
 
-    return DefaultEmbedder(settings.local.cache)
+    return DefaultEmbedder(settings.local.cache, decode=Fence(settings.decode).decode)
 
 
 def opensearch_search(settings: Settings, lsh_version: str) -> CandidateSearch:

@@ -14,6 +14,7 @@ from neardup.cli.path_run import PathRun
 from neardup.cli.wiring import Wiring
 from neardup.demo.corpus import Copy, clear, image_id, make_copies, plan_copies, sample_photos
 from neardup.demo.sheet import write_sheet
+from neardup.embedder.fence import Fence
 from neardup.evaluation.figures import found_by_edit, judge
 from neardup.settings import Settings
 from neardup.types import ImageId
@@ -28,6 +29,7 @@ class DemoRun:
 
     def __init__(self, settings: Settings, *, quiet: bool) -> None:
         self._folder = settings.local.home / "demo"
+        self._fence = Fence(settings.decode)
         self._path = PathRun(settings, NAMESPACE, self._folder, quiet=quiet)
 
     def go(self, images: Path | None, *, edits: int, sheet: Path | None, seed: int) -> dict[str, Any]:
@@ -48,7 +50,9 @@ class DemoRun:
                 with path.timed("worker"):
                     path.drain(len(published), check)
             with path.timed("contact sheet"):
-                return self._judge(wiring, {file: files[file] for file in order}, sheet)
+                result = self._judge(wiring, {file: files[file] for file in order}, sheet)
+        self._fence.close()
+        return result
 
     def show(self, result: dict[str, Any]) -> None:
         """Print the figures for a person, and what to try next."""
@@ -72,7 +76,7 @@ class DemoRun:
     def _copies(self, copies: list[Copy]) -> dict[Path, Copy]:
         task = self._path.progress.add_task("edited copies", total=len(copies))
         files = {}
-        for copy, made in make_copies(copies):
+        for copy, made in make_copies(copies, decode=self._fence.decode):
             self._path.progress.advance(task)
             if isinstance(made, Path):
                 files[made] = copy
@@ -109,6 +113,7 @@ class DemoRun:
             heads=heads,
             figures=figures,
             facts=facts,
+            decode=self._fence.decode,
         )
         seconds = {stage: round(spent, 2) for stage, spent in self._path.seconds.items()}
         return {

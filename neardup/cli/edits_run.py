@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from neardup.edits.backdrops import DRAWN, Backdrops, PictureBackdrops
 from neardup.edits.named import EDITS, HARD_EDITS, Edit
+from neardup.embedder.fence import Fence
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.evaluation.manifest import ORIGINAL, Row, write_manifest
+from neardup.settings import load_settings
 from neardup.types import ImageId
 
 __all__ = ["make_copies"]
@@ -89,7 +92,10 @@ def _make(work: _Work) -> list[Row] | str:
     backdrops: Backdrops = PictureBackdrops(work.others) if work.others else DRAWN
     every = (*EDITS, *HARD_EDITS)
     try:
-        copies = [(every[number], *every[number].apply(data, work.picture.name, backdrops)) for number in work.edits]
+        copies = [
+            (every[number], *every[number].apply(data, work.picture.name, backdrops, decode=_fence().decode))
+            for number in work.edits
+        ]
     except InvalidImageError as exc:
         return str(exc)
     folder = work.out / work.source_id
@@ -98,6 +104,12 @@ def _make(work: _Work) -> list[Row] | str:
         _write(work, None, f"{ORIGINAL}{work.picture.suffix}", data),
         *(_write(work, edit, f"{edit.name}{suffix}", copy) for edit, suffix, copy in copies),
     ]
+
+
+@lru_cache(1)
+def _fence() -> Fence:
+    """Of this worker process."""
+    return Fence(load_settings().decode)
 
 
 def _write(work: _Work, edit: Edit | None, name: str, data: bytes) -> Row:

@@ -15,6 +15,7 @@ from neardup.cli.output import print_table
 from neardup.cli.path_run import PathRun
 from neardup.cli.wiring import Wiring
 from neardup.clock import SystemClock
+from neardup.embedder.fence import Fence
 from neardup.errors import NearDupError, RateLimitedError
 from neardup.evaluation.judgement import Judgement, Pair, Tally, judge_rows
 from neardup.evaluation.manifest import Row, originals, read_manifest
@@ -70,6 +71,7 @@ class EvaluationRun:
     """One evaluation. `quiet`: no progress, for programs."""
 
     def __init__(self, settings: Settings, *, quiet: bool) -> None:
+        self._decode_limits = settings.decode
         self._path = PathRun(settings, NAMESPACE, settings.local.home / "evaluate", quiet=quiet)
 
     def go(self, manifest: Path, *, html: Path | None, clusters: Path | None, seed: int) -> Evaluation:
@@ -99,7 +101,9 @@ class EvaluationRun:
             seconds=path.seconds,
         )
         if html is not None:
-            write_report(html, result.judgement, facts=result.facts(), threshold=asked.threshold)
+            fence = Fence(self._decode_limits)
+            write_report(html, result.judgement, facts=result.facts(), threshold=asked.threshold, decode=fence.decode)
+            fence.close()
         if clusters is not None:
             _write_clusters(clusters, rows, heads)
         return result

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from neardup.cli.add import read_image
 from neardup.cli.lookup import file_or_id
 from neardup.cli.output import json_option, print_json
 from neardup.cli.wiring import opened
@@ -26,7 +27,7 @@ def explain(image_or_id: str, other_id: str, as_json: bool) -> None:
         similar = wiring.similar_images
         other = file_or_id(similar, other_id)
         if file.is_file():
-            found = similar.explain_file(file.read_bytes(), other, name=image_or_id)
+            found = similar.explain_file(read_image(file, wiring.settings.decode), other, name=image_or_id)
         else:
             found = similar.explain_id(ImageId(image_or_id), other)
     if not as_json:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from neardup.cli.add import name_and_value
+from neardup.cli.add import name_and_value, read_image
 from neardup.cli.output import json_option, print_json, print_table
 from neardup.cli.wiring import opened
 from neardup.clock import SystemClock
@@ -58,7 +58,8 @@ def query(
         similar = wiring.similar_images
         try:
             if file.is_file():
-                data, image_id = file.read_bytes(), file_or_id(similar, image_or_id)
+                data = read_image(file, wiring.settings.decode)
+                image_id = file_or_id(similar, image_or_id)
                 found = _patiently(lambda: similar.lookup_file(data, image_id=image_id, where=where))
             else:
                 found = _patiently(lambda: similar.lookup_id(ImageId(image_or_id), where=where))

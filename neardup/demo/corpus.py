@@ -7,6 +7,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from neardup.edits.named import EDITS, Edit
+from neardup.embedder.decode import Decode, decode
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.types import ImageId
 
@@ -49,15 +50,15 @@ def plan_copies(photos: Sequence[Path], folder: Path, *, edits_a_photo: int) -> 
     return copies
 
 
-def make_copies(copies: Sequence[Copy]) -> Iterator[tuple[Copy, Path | str]]:
-    """Write each copy; gives its file, or the reason why the photo cannot be used."""
+def make_copies(copies: Sequence[Copy], *, decode: Decode = decode) -> Iterator[tuple[Copy, Path | str]]:
+    """Write each copy; gives its file, or the reason why the photo cannot be used. `decode` reads the photos."""
     for copy in copies:
         copy.folder.mkdir(parents=True, exist_ok=True)
         try:
             if copy.edit is None:
                 suffix, data = copy.photo.suffix, copy.photo.read_bytes()
             else:
-                suffix, data = copy.edit.apply(copy.photo.read_bytes(), copy.photo.name)
+                suffix, data = copy.edit.apply(copy.photo.read_bytes(), copy.photo.name, decode=decode)
         except InvalidImageError as exc:
             yield copy, str(exc)
             continue

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
+from neardup.embedder.decode import Decode, decode
 from neardup.evaluation.figures import Figures
 from neardup.evaluation.thumbnails import thumbnail
 from neardup.types import ImageId
@@ -40,8 +41,10 @@ def write_sheet(
     heads: Mapping[ImageId, ImageId],
     figures: Figures,
     facts: Sequence[tuple[str, str]],
+    decode: Decode = decode,
 ) -> None:
-    """Write the sheet. `images`: id, source, edit, file; `facts`: what to print above, name and value."""
+    """Write the sheet. `images`: id, source, edit, file; `facts`: what to print above, name and value; `decode` reads
+    the files."""
     home = _majorities(images, heads)
     clusters: dict[ImageId, list[Picture]] = {}
     for image_id, source, edit, file in images:
@@ -51,7 +54,7 @@ def write_sheet(
                 image_id=image_id,
                 source=source,
                 edit=edit,
-                thumbnail=thumbnail(file),
+                thumbnail=thumbnail(file, decode),
                 is_head=image_id == head,
                 astray=home[source] != head,
             )

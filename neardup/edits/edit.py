@@ -12,7 +12,7 @@ from typing import Final, Literal
 from PIL import Image
 
 from neardup.edits.backdrops import DRAWN, Backdrops
-from neardup.embedder.decode import decode
+from neardup.embedder.decode import Decode, decode
 
 __all__ = ["DIFFICULTIES", "Alteration", "Difficulty", "Edit", "Format", "chain", "unchanged"]
 
@@ -35,9 +35,11 @@ class Edit:
     quality: int = 88
     difficulty: Difficulty = "easy"
 
-    def apply(self, data: bytes, file_name: str, backdrops: Backdrops = DRAWN) -> tuple[str, bytes]:
-        """Image file -> suffix and bytes of the changed file; `backdrops` gives other pictures to edits that need some.
-        Raises InvalidImageError."""
+    def apply(
+        self, data: bytes, file_name: str, backdrops: Backdrops = DRAWN, *, decode: Decode = decode
+    ) -> tuple[str, bytes]:
+        """Image file -> suffix and bytes of the changed file; `backdrops` gives other pictures to edits that need some;
+        `decode` reads the file. Raises InvalidImageError."""
         rng = Random(f"{file_name}|{self.name}")  # noqa: S311 - places and noise, not secrets
         return self.apply_to(decode(data, side=2048), rng, backdrops)
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from neardup.embedder.decode import Decode, decode
 from neardup.embedder.features import FEATURES_VERSION, RawFeatures
 from neardup.embedder.trunk import GRAPH_VERSION
 from neardup.embedder.whitening import Whitening, shipped_whitening
@@ -15,11 +16,13 @@ class DefaultEmbedder:
     """EfficientNet-Lite0 and hand-made features, whitened. About 30 ms of one core an image. Thread-safe.
 
     `cache`: where the network's graph is kept (18 MB); None: the cache directory of the settings.
-    `whitening`: None: the shipped one.
+    `whitening`: None: the shipped one. `decode`: who decodes the file: this process, or `Fence(...).decode`.
     """
 
-    def __init__(self, cache: Path | None = None, *, whitening: Whitening | None = None) -> None:
-        self._raw = RawFeatures(cache or load_settings().local.cache / "models")
+    def __init__(
+        self, cache: Path | None = None, *, whitening: Whitening | None = None, decode: Decode = decode
+    ) -> None:
+        self._raw = RawFeatures(cache or load_settings().local.cache / "models", decode=decode)
         self._whitening = whitening or shipped_whitening()
 
     @property

@@ -11,7 +11,7 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
-from neardup.embedder.decode import decode
+from neardup.embedder.decode import Decode, decode
 from neardup.embedder.hand import HAND_WIDTHS, hand_features
 from neardup.embedder.trim import trim
 from neardup.embedder.trunk import MIDDLE, SIDE, TOP, ensure_graph
@@ -19,7 +19,7 @@ from neardup.types import Vector
 
 __all__ = ["FEATURES_VERSION", "HAND_SLICE", "RAW_WIDTH", "RawFeatures"]
 
-FEATURES_VERSION: Final = 1
+FEATURES_VERSION: Final = 2
 """Raised with every change that gives other features for the same bytes."""
 RAW_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
 HAND_SLICE: Final = slice(MIDDLE + TOP, RAW_WIDTH)
@@ -28,7 +28,8 @@ HAND_SLICE: Final = slice(MIDDLE + TOP, RAW_WIDTH)
 class RawFeatures:
     """Bytes of an image file -> raw features, shape (RAW_WIDTH,), float32."""
 
-    def __init__(self, cache: Path) -> None:
+    def __init__(self, cache: Path, *, decode: Decode = decode) -> None:
+        self._decode = decode
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -40,7 +41,7 @@ class RawFeatures:
 
     def of_bytes(self, data: bytes) -> Vector:
         """Raises InvalidImageError."""
-        return self.of_image(trim(decode(data)))
+        return self.of_image(trim(self._decode(data)))
 
     def of_image(self, image: Image.Image) -> Vector:
         squashed = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)

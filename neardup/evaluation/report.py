@@ -7,6 +7,7 @@ from pathlib import Path
 
 from jinja2 import Environment
 
+from neardup.embedder.decode import Decode, decode
 from neardup.errors import InvalidImageError
 from neardup.evaluation.judgement import Judgement, Miss
 from neardup.evaluation.manifest import Row
@@ -28,16 +29,24 @@ class _Shown:
     thumbnail: str
 
 
-def write_report(path: Path, judgement: Judgement, *, facts: Sequence[tuple[str, str]], threshold: float) -> None:
-    """`facts`: what to print above, name and value. Of one edit only some misses are shown, so that all get room."""
+def write_report(
+    path: Path,
+    judgement: Judgement,
+    *,
+    facts: Sequence[tuple[str, str]],
+    threshold: float,
+    decode: Decode = decode,
+) -> None:
+    """`facts`: what to print above, name and value; `decode` reads the pictures. Of one edit only some misses are shown,
+    so that all get room."""
     shown: dict[str, int] = {}
     misses: list[tuple[Miss, _Shown, _Shown]] = []
     for miss in judgement.misses:
         shown[miss.copy.edit] = shown.get(miss.copy.edit, 0) + 1
         if shown[miss.copy.edit] <= _MISSES_AN_EDIT and len(misses) < _MISSES:
-            misses.append((miss, _shown(miss.copy), _shown(miss.original)))
+            misses.append((miss, _shown(miss.copy, decode), _shown(miss.original, decode)))
     merges = [
-        (merge, [_shown(row) for row in merge.rows[:_PICTURES_A_MERGE]], len(merge.rows) - _PICTURES_A_MERGE)
+        (merge, [_shown(row, decode) for row in merge.rows[:_PICTURES_A_MERGE]], len(merge.rows) - _PICTURES_A_MERGE)
         for merge in judgement.merges[:_MERGES]
     ]
     template = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(
@@ -54,8 +63,8 @@ def write_report(path: Path, judgement: Judgement, *, facts: Sequence[tuple[str,
     path.write_text(text, encoding="utf-8")
 
 
-def _shown(row: Row) -> _Shown:
+def _shown(row: Row, decode: Decode) -> _Shown:
     try:
-        return _Shown(row=row, thumbnail=thumbnail(row.file))
+        return _Shown(row=row, thumbnail=thumbnail(row.file, decode))
     except InvalidImageError:
         return _Shown(row=row, thumbnail="")

@@ -2,7 +2,7 @@ import csv
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from neardup.cli import explain, lookup
 from neardup.cli.main import cli
 from neardup.errors import InvalidImageError, RateLimitedError, UnknownImageError
 from neardup.lsh import LshModel
+from neardup.settings import Settings, load_settings
 from neardup.testing import (
     CosineScorer,
     DigestEmbedder,
@@ -37,6 +38,7 @@ DATA = {"a": b"photo", "b": b"photo", "c": b"photo", 'odd, "id"': b"odd"}
 class Ports:
     store: InMemoryClusterStore
     similar_images: SimilarImages
+    settings: Settings = field(default_factory=load_settings)
 
 
 @pytest.fixture(autouse=True)
