@@ -84,6 +84,7 @@ class ScorerSettings(_Group):
     model_dir: Path | None = Field(None, description="folder of numbered versions; empty: the shipped model")
     timeout_seconds: float = Field(5.0, gt=0, description="deadline of one Predict")
     batch_rows: int = Field(2048, ge=1, le=65536, description="largest number of pairs in one Predict")
+    poll_seconds: float = Field(2.0, gt=0, description="local engine: time between two looks for model versions")
 
 
 class JanusGraphSettings(_Group):
