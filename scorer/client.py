@@ -1,7 +1,7 @@
 """The PairScorer that asks a PredictionService: TensorFlow Serving in production, the embedded one on a laptop."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -14,6 +14,7 @@ from neardup.ports import Calibration
 from neardup.types import PairBatch, Scores, Vector
 from scorer import calibration, wire
 from scorer.layout import version_folder
+from scorer.tensors import encode_request
 
 __all__ = ["TensorFlowServingScorer"]
 
@@ -67,10 +68,14 @@ class TensorFlowServingScorer:
         self._model_dir = model_dir
         self._timeout = timeout_seconds
         self._batch_rows = batch_rows
+        self._spec = wire.message_class("tensorflow.serving.ModelSpec")(
+            name=model_name, signature_name=wire.SIGNATURE
+        )
         self._calibrations: dict[int, Calibration] = {}
         self._channel = grpc.insecure_channel(endpoint, options=[*wire.CHANNEL_OPTIONS, *_RECONNECT])
-        self._predict = self._callable(wire.PREDICT)
-        self._status = self._callable(wire.STATUS)
+        # The requests of Predict are encoded by scorer.tensors.
+        self._predict = self._callable(wire.PREDICT, encode=None)
+        self._status = self._callable(wire.STATUS, encode=wire.STATUS.encode_request)
 
     def calibration(self, model_version: int) -> Calibration:
         """See PairScorer. Raises ConfigError."""
@@ -117,9 +122,9 @@ class TensorFlowServingScorer:
     ) -> None:
         self.close()
 
-    def _callable(self, method: wire.Method) -> Any:
+    def _callable(self, method: wire.Method, *, encode: Callable[[Any], bytes] | None) -> Any:
         return self._channel.unary_unary(
-            method.path, request_serializer=method.encode_request, response_deserializer=method.decode_response
+            method.path, request_serializer=encode, response_deserializer=method.decode_response
         )
 
     def _answers(self, batch: PairBatch) -> list[Any]:
@@ -136,14 +141,9 @@ class TensorFlowServingScorer:
                 call.cancel()
             raise self._error(exc) from exc
 
-    def _request(self, batch: PairBatch, rows: slice) -> Any:
-        request = wire.PREDICT.request()
-        request.model_spec.name = self._model_name
-        request.model_spec.signature_name = wire.SIGNATURE
+    def _request(self, batch: PairBatch, rows: slice) -> bytes:
         arrays = (batch.probes[rows], batch.candidates[rows], batch.overlap[rows, None].astype(np.float32))
-        for name, array in zip(wire.INPUTS, arrays, strict=True):
-            wire.tensor_of(array, request.inputs[name])
-        return request
+        return encode_request(self._spec, dict(zip(wire.INPUTS, arrays, strict=True)))
 
     def _values(self, answers: Sequence[Any], rows: int) -> Vector:
         try:
