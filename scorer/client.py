@@ -68,9 +68,7 @@ class TensorFlowServingScorer:
         self._model_dir = model_dir
         self._timeout = timeout_seconds
         self._batch_rows = batch_rows
-        self._spec = wire.message_class("tensorflow.serving.ModelSpec")(
-            name=model_name, signature_name=wire.SIGNATURE
-        )
+        self._spec = wire.message_class("tensorflow.serving.ModelSpec")(name=model_name, signature_name=wire.SIGNATURE)
         self._calibrations: dict[int, Calibration] = {}
         self._channel = grpc.insecure_channel(endpoint, options=[*wire.CHANNEL_OPTIONS, *_RECONNECT])
         # The requests of Predict are encoded by scorer.tensors.

@@ -53,7 +53,7 @@ def encode_request(spec: Any, arrays: Mapping[str, npt.NDArray[np.float32]]) -> 
     message.model_spec.CopyFrom(spec)
     parts: list[bytes | memoryview] = [message.SerializeToString()]
     for name, array in arrays.items():
-        contiguous = np.ascontiguousarray(array, dtype="<f4")
+        contiguous = np.asarray(array, dtype="<f4", order="C")
         key = name.encode()
         described = wire.described(contiguous.shape).SerializeToString()
         tensor = described + _head(_TENSOR_CONTENT, contiguous.nbytes)

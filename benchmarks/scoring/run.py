@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -52,7 +53,10 @@ def run(report: Report, plan: Plan, *, endpoint: str | None, model_name: str, ba
     _in_process(report, plan, model, batches)
     with own_server(endpoint) as server:
         report.note(f"over gRPC, {server.name}")
-        _over_grpc(report, plan, server.endpoint, server.process, model_name, batch_rows, batches)
+        with TensorFlowServingScorer(
+            endpoint=server.endpoint, model_name=model_name, batch_rows=batch_rows, timeout_seconds=60
+        ) as scorer:
+            _over_grpc(report, plan, scorer, server.process, batches)
     _wire(report, batches[max(plan.batches)], batch_rows)
     for name, value in report.figures.items():
         report.row("figures", figure=name, value=float(value))
@@ -72,7 +76,9 @@ def pairs(rows: int, dimension: int) -> PairBatch:
     )
 
 
-def measured(plan: Plan, call: Callable[[], object], rows: int, callers: int, others: psutil.Process | None) -> Load:
+def measured(
+    plan: Plan, call: Callable[[], object], rows: int, *, callers: int, others: psutil.Process | None = None
+) -> Load:
     """`callers` threads that do `call` again and again; `others`: another process whose CPU time counts."""
     call()
     times: list[float] = []
@@ -109,7 +115,7 @@ def _in_process(report: Report, plan: Plan, model: OnnxModel, batches: dict[int,
             "overlap": batch.overlap[:, None].astype(np.float32),
         }
         for threads in _MODEL_THREADS:
-            load = measured(plan, lambda arrays=arrays: model.run(arrays), rows, threads, None)
+            load = measured(plan, partial(model.run, arrays), rows, callers=threads)
             _row(report, "in process", rows, threads, load)
             best = max(best, load.rows_per_second)
     report.figures["in_process_rows_per_second"] = best
@@ -118,23 +124,18 @@ def _in_process(report: Report, plan: Plan, model: OnnxModel, batches: dict[int,
 def _over_grpc(
     report: Report,
     plan: Plan,
-    endpoint: str,
+    scorer: TensorFlowServingScorer,
     process: psutil.Process | None,
-    model_name: str,
-    batch_rows: int,
     batches: dict[int, PairBatch],
 ) -> None:
     best: Load | None = None
-    with TensorFlowServingScorer(
-        endpoint=endpoint, model_name=model_name, batch_rows=batch_rows, timeout_seconds=60
-    ) as scorer:
-        for rows, batch in batches.items():
-            for clients in plan.clients:
-                load = measured(plan, lambda batch=batch: scorer.score(batch), rows, clients, process)
-                _row(report, "over gRPC, client included", rows, clients, load)
-                report.figures[f"grpc_rows_per_second_{rows}x{clients}"] = load.rows_per_second
-                if best is None or load.rows_per_second > best.rows_per_second:
-                    best = load
+    for rows, batch in batches.items():
+        for clients in plan.clients:
+            load = measured(plan, partial(scorer.score, batch), rows, callers=clients, others=process)
+            _row(report, "over gRPC, client included", rows, clients, load)
+            report.figures[f"grpc_rows_per_second_{rows}x{clients}"] = load.rows_per_second
+            if best is None or load.rows_per_second > best.rows_per_second:
+                best = load
     assert best is not None
     report.figures["grpc_rows_per_second"] = best.rows_per_second
     if process is not None:

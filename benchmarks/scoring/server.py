@@ -22,7 +22,7 @@ class Server:
 
 @contextmanager
 def own_server(endpoint: str | None) -> Iterator[Server]:
-    """The server at `endpoint`; without one, an embedded PredictionService with the shipped model, until the block ends."""
+    """The server at `endpoint`; without one, an embedded PredictionService with the shipped model, for the block."""
     if endpoint is not None:
         yield Server(f"the PredictionService at {endpoint}", endpoint, None)
         return
