@@ -153,15 +153,20 @@ def _abort(context: Context, message: str, code: grpc.StatusCode = grpc.StatusCo
     raise AssertionError("abort() raises")
 
 
-def serve(service: PredictionService, address: str, *, threads: int = 2) -> tuple[grpc.Server, int]:
-    """A started server and its port (`address` may end in :0). Raises ConfigError when the address is not free."""
+def serve(
+    service: PredictionService, address: str, *, threads: int = 2, credentials: grpc.ServerCredentials | None = None
+) -> tuple[grpc.Server, int]:
+    """A started server and its port (`address` may end in :0), with TLS when there are `credentials`.
+
+    Raises ConfigError when the address is not free.
+    """
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="predict"),
         options=[*wire.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)],
     )
     server.add_generic_rpc_handlers(service.handlers())
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as exc:
         raise ConfigError(f"{address}: cannot listen there; the port may be in use") from exc
     server.start()
