@@ -85,7 +85,14 @@ def _type(field: FieldInfo) -> str:
     if hasattr(annotation, "__metadata__"):
         metadata += [item for outer in annotation.__metadata__ for item in getattr(outer, "metadata", [outer])]
         annotation = get_args(annotation)[0]
-    names = {str: "text", int: "integer", float: "number", Path: "path", SecretStr: "secret text"}
+    names = {
+        str: "text",
+        bool: "`true` or `false`",
+        int: "integer",
+        float: "number",
+        Path: "path",
+        SecretStr: "secret text",
+    }
     return " ".join([names[annotation], *_bounds(metadata)])
 
 
@@ -101,6 +108,8 @@ def _bounds(metadata: list[Any]) -> Iterator[str]:
 def _default(variable: str, field: FieldInfo) -> str:
     if variable in _SYMBOLIC:
         return _SYMBOLIC[variable]
+    if isinstance(field.default, bool):
+        return f"`{str(field.default).lower()}`"
     return "empty" if field.default is None else f"`{field.default}`"
 
 

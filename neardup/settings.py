@@ -80,11 +80,27 @@ class OpenSearchSettings(_Group):
 class ScorerSettings(_Group):
     """The PredictionService: TensorFlow Serving, or the embedded one."""
 
-    endpoint: str | None = Field(None, description="host:port of gRPC; empty: the local engine")
+    endpoint: str | None = Field(
+        None, description="host:port of gRPC, several with commas, asked in turn; empty: the local engine"
+    )
+    tls: bool = Field(False, description="speak TLS with the endpoints")
+    tls_ca_file: Path | None = Field(None, description="authority of their certificates; empty: the usual ones")
+    tls_cert_file: Path | None = Field(None, description="our certificate, where the server asks for one")
+    tls_key_file: Path | None = Field(None, validate_default=True, description="the key of our certificate")
     model_name: str = Field("neardup", description="name of the served model")
     model_dir: Path | None = Field(None, description="folder of numbered versions; empty: the shipped model")
-    timeout_seconds: float = Field(5.0, gt=0, description="deadline of one Predict")
+    timeout_seconds: float = Field(5.0, gt=0, description="deadline of one batch, its repetitions included")
     batch_rows: int = Field(2048, ge=1, le=65536, description="largest number of pairs in one Predict")
+    poll_seconds: float = Field(2.0, gt=0, description="local engine: time between two looks for model versions")
+
+    @field_validator("tls_key_file")
+    @classmethod
+    def _tls_files_fit(cls, value: Path | None, info: ValidationInfo) -> Path | None:
+        if (value is None) != (info.data.get("tls_cert_file") is None):
+            raise ValueError("a certificate and its key come together")
+        if not info.data.get("tls", True) and (value or info.data.get("tls_ca_file")):
+            raise ValueError("files for TLS are given, but NEARDUP_SCORER__TLS is false")
+        return value
 
 
 class JanusGraphSettings(_Group):

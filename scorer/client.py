@@ -1,7 +1,8 @@
 """The PairScorer that asks a PredictionService: TensorFlow Serving in production, the embedded one on a laptop."""
 
-import json
+import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -13,64 +14,51 @@ from neardup.errors import ConfigError, ScorerUnavailableError
 from neardup.ports import Calibration
 from neardup.types import PairBatch, Scores, Vector
 from scorer import calibration, wire
+from scorer.endpoints import Endpoint, Endpoints, Tls
 from scorer.layout import version_folder
+from scorer.tensors import encode_request
 
 __all__ = ["TensorFlowServingScorer"]
 
 _AVAILABLE: Final = 30
 _VERSION_RACES: Final = 3
 
-# gRPC itself repeats a call that never reached a server; more patience is the worker's business.
-_SERVICE_CONFIG: Final = json.dumps(
-    {
-        "methodConfig": [
-            {
-                "name": [{"service": "tensorflow.serving.PredictionService"}, {"service": wire.STATUS.service}],
-                "retryPolicy": {
-                    "maxAttempts": 4,
-                    "initialBackoff": "0.05s",
-                    "maxBackoff": "0.5s",
-                    "backoffMultiplier": 2,
-                    "retryableStatusCodes": ["UNAVAILABLE"],
-                },
-            }
-        ]
-    }
-)
-_RECONNECT: Final = (
-    ("grpc.service_config", _SERVICE_CONFIG),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    # This also is how long one attempt to connect may take: a busy machine needs more than an instant.
-    ("grpc.min_reconnect_backoff_ms", 2000),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-)
+
+@dataclass(slots=True)
+class _Call:
+    """One request under way: `answer` is promised by the first of `endpoints`, the others may be asked next."""
+
+    request: bytes
+    endpoints: list[Endpoint]
+    answer: Any
 
 
 class TensorFlowServingScorer:
     """Scores pairs over gRPC. Thread-safe; connects with the first call.
 
-    `endpoint`: host:port. `model_dir`: folder of numbered versions with their calibrations; None: the shipped ones.
-    A batch of more than `batch_rows` pairs goes out as several requests at once.
+    `endpoint`: host:port, or several with commas between them, which are asked in turn; one that cannot be reached is
+    passed over. `tls`: None sends in the clear. `model_dir`: folder of numbered versions with their calibrations; None:
+    the shipped ones. `timeout_seconds`: deadline of one batch. A batch of more than `batch_rows` pairs goes out as
+    several requests at once.
     """
 
     def __init__(
         self,
         *,
         endpoint: str,
+        tls: Tls | None = None,
         model_name: str = "neardup",
         model_dir: Path | None = None,
         timeout_seconds: float = 5.0,
         batch_rows: int = 2048,
     ) -> None:
-        self._endpoint = endpoint
+        self._endpoints = Endpoints(endpoint, tls)
         self._model_name = model_name
         self._model_dir = model_dir
         self._timeout = timeout_seconds
         self._batch_rows = batch_rows
+        self._spec = wire.message_class("tensorflow.serving.ModelSpec")(name=model_name, signature_name=wire.SIGNATURE)
         self._calibrations: dict[int, Calibration] = {}
-        self._channel = grpc.insecure_channel(endpoint, options=[*wire.CHANNEL_OPTIONS, *_RECONNECT])
-        self._predict = self._callable(wire.PREDICT)
-        self._status = self._callable(wire.STATUS)
 
     def calibration(self, model_version: int) -> Calibration:
         """See PairScorer. Raises ConfigError."""
@@ -85,29 +73,34 @@ class TensorFlowServingScorer:
         """See PairScorer. Raises ScorerUnavailableError; ConfigError when the model refuses the shape of the inputs."""
         if len(batch.probes) == 0:
             return Scores(values=np.empty(0, np.float32), model_version=self.served_version())
-        for _ in range(_VERSION_RACES):
-            answers = self._answers(batch)
+        for race in range(_VERSION_RACES):
+            # While a new version comes, servers may differ for a moment: then one of them answers everything.
+            answers = self._answers(batch, spread=race == 0)
             versions = {answer.model_spec.version.value for answer in answers}
             if len(versions) == 1:
                 return Scores(values=self._values(answers, len(batch.probes)), model_version=versions.pop())
-        raise ScorerUnavailableError(f"{self._endpoint}: the model keeps changing while a batch is scored")
+        raise ScorerUnavailableError(f"{self._model_name}: the model keeps changing while a batch is scored")
 
     def served_version(self) -> int:
         """The newest version that is ready. Raises ScorerUnavailableError when none is."""
         request = wire.STATUS.request()
         request.model_spec.name = self._model_name
-        try:
-            answer = self._status(request, timeout=self._timeout)
-        except grpc.RpcError as exc:
-            raise self._error(exc) from exc
+        deadline = time.monotonic() + self._timeout
+        endpoints = self._endpoints.in_turn()
+        while True:
+            try:
+                answer = endpoints[0].status(request, timeout=_until(deadline))
+                break
+            except grpc.RpcError as exc:
+                endpoints = self._after(exc, endpoints)
         ready = [status.version for status in answer.model_version_status if status.state == _AVAILABLE]
         if not ready:
-            raise ScorerUnavailableError(f"{self._endpoint}: no version of model {self._model_name} is ready")
+            raise ScorerUnavailableError(f"{endpoints[0].address}: no version of model {self._model_name} is ready")
         return int(max(ready))
 
     def close(self) -> None:
-        """Give the connection back."""
-        self._channel.close()
+        """Give the connections back."""
+        self._endpoints.close()
 
     def __enter__(self) -> Self:
         return self
@@ -117,45 +110,63 @@ class TensorFlowServingScorer:
     ) -> None:
         self.close()
 
-    def _callable(self, method: wire.Method) -> Any:
-        return self._channel.unary_unary(
-            method.path, request_serializer=method.encode_request, response_deserializer=method.decode_response
-        )
-
-    def _answers(self, batch: PairBatch) -> list[Any]:
+    def _answers(self, batch: PairBatch, *, spread: bool) -> list[Any]:
         """The answers to all parts of a batch, in order; the parts are under way at the same time."""
-        starts = range(0, len(batch.probes), self._batch_rows)
-        calls = [
-            self._predict.future(self._request(batch, slice(start, start + self._batch_rows)), timeout=self._timeout)
-            for start in starts
-        ]
+        deadline = time.monotonic() + self._timeout
+        first = self._endpoints.in_turn()
+        calls: list[_Call] = []
         try:
-            return [call.result() for call in calls]
-        except grpc.RpcError as exc:
+            for start in range(0, len(batch.probes), self._batch_rows):
+                endpoints = self._endpoints.in_turn() if spread and start else first
+                request = self._request(batch, slice(start, start + self._batch_rows))
+                calls.append(_Call(request, endpoints, _sent(request, endpoints, deadline)))
+            return [self._answer(call, deadline) for call in calls]
+        finally:
+            # Those that are done do not mind.
             for call in calls:
-                call.cancel()
-            raise self._error(exc) from exc
+                call.answer.cancel()
 
-    def _request(self, batch: PairBatch, rows: slice) -> Any:
-        request = wire.PREDICT.request()
-        request.model_spec.name = self._model_name
-        request.model_spec.signature_name = wire.SIGNATURE
+    def _answer(self, call: _Call, deadline: float) -> Any:
+        while True:
+            try:
+                return call.answer.result()
+            except grpc.RpcError as exc:
+                call.endpoints = self._after(exc, call.endpoints)
+                call.answer = _sent(call.request, call.endpoints, deadline)
+
+    def _after(self, error: grpc.RpcError, endpoints: list[Endpoint]) -> list[Endpoint]:
+        """The endpoints to ask after the first of these gave an error. Raises what the error means when that is final.
+
+        Only a server that cannot be reached is passed over: any other would answer the same, or was given its time.
+        """
+        code = error.code()
+        if code is grpc.StatusCode.UNAVAILABLE and len(endpoints) > 1:
+            return endpoints[1:]
+        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            self._endpoints.rest(endpoints[0])
+        address, details = endpoints[0].address, error.details()
+        if code is grpc.StatusCode.INVALID_ARGUMENT:
+            raise ConfigError(f"model {self._model_name} at {address} refuses the request: {details}") from error
+        raise ScorerUnavailableError(f"{address}: {code.name}: {details}") from error
+
+    def _request(self, batch: PairBatch, rows: slice) -> bytes:
         arrays = (batch.probes[rows], batch.candidates[rows], batch.overlap[rows, None].astype(np.float32))
-        for name, array in zip(wire.INPUTS, arrays, strict=True):
-            wire.tensor_of(array, request.inputs[name])
-        return request
+        return encode_request(self._spec, dict(zip(wire.INPUTS, arrays, strict=True)))
 
     def _values(self, answers: Sequence[Any], rows: int) -> Vector:
         try:
             values = np.concatenate([wire.array_of(answer.outputs[wire.OUTPUT]).ravel() for answer in answers])
         except ValueError as exc:
-            raise ScorerUnavailableError(f"{self._endpoint}: output {wire.OUTPUT} {exc}") from exc
+            raise ScorerUnavailableError(f"{self._model_name}: output {wire.OUTPUT} {exc}") from exc
         if len(values) != rows or not np.all((values >= 0) & (values <= 1)):
-            raise ScorerUnavailableError(f"{self._endpoint}: output {wire.OUTPUT} is not {rows} probabilities")
+            raise ScorerUnavailableError(f"{self._model_name}: output {wire.OUTPUT} is not {rows} probabilities")
         return values
 
-    def _error(self, error: grpc.RpcError) -> ConfigError | ScorerUnavailableError:
-        code, details = error.code(), error.details()
-        if code is grpc.StatusCode.INVALID_ARGUMENT:
-            return ConfigError(f"model {self._model_name} at {self._endpoint} refuses the request: {details}")
-        return ScorerUnavailableError(f"{self._endpoint}: {code.name}: {details}")
+
+def _sent(request: bytes, endpoints: list[Endpoint], deadline: float) -> Any:
+    return endpoints[0].predict.future(request, timeout=_until(deadline))
+
+
+def _until(deadline: float) -> float:
+    """Seconds that are left; a call whose time has passed ends at once."""
+    return max(0.0, deadline - time.monotonic())

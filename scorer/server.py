@@ -4,10 +4,12 @@ For laptops and tests, where TensorFlow Serving is not available; production run
 
     python -m scorer.server --host 127.0.0.1 --port 8500 --model-name neardup [--model-dir DIR]
 
-Serves the highest numbered version in the folder. Ends at SIGTERM after finishing what is under way.
+Serves the highest numbered version in the folder and follows the folder (`scorer.versions`). Ends at SIGTERM after
+finishing what is under way.
 """
 
 import ctypes
+import logging
 import signal
 import threading
 from collections.abc import Callable
@@ -18,20 +20,24 @@ from typing import Any, Final, NoReturn
 
 import click
 import grpc
-import numpy as np
 
 from neardup.errors import ConfigError, NearDupError
 from scorer import wire
-from scorer.layout import newest_version, shipped_models
+from scorer.layout import shipped_models
 from scorer.runtime import OnnxModel
+from scorer.tensors import decode_request
+from scorer.versions import ModelVersions
 
 __all__ = ["PredictionService", "serve"]
 
-_AVAILABLE: Final = 30
+_INTERNAL: Final = 13
 _SERVING: Final = 1
 _NOT_SERVING: Final = 2
 _GRACE_SECONDS: Final = 3.0
+_KEPT_BYTES: Final = 32 * 1024 * 1024
+_M_TRIM_THRESHOLD: Final = -1
 _M_MMAP_THRESHOLD: Final = -3
+_M_ARENA_MAX: Final = -8
 
 Context = grpc.ServicerContext
 
@@ -39,9 +45,9 @@ Context = grpc.ServicerContext
 class PredictionService:
     """Answers Predict, GetModelMetadata, GetModelStatus and health checks for one model."""
 
-    def __init__(self, model_name: str, model: OnnxModel) -> None:
+    def __init__(self, model_name: str, versions: ModelVersions) -> None:
         self.model_name = model_name
-        self.model = model
+        self.versions = versions
         self.serving = True
 
     def handlers(self) -> "list[grpc.GenericRpcHandler[Any, Any]]":
@@ -55,41 +61,41 @@ class PredictionService:
         for method, answer in answers:
             services.setdefault(method.service, {})[method.name] = grpc.unary_unary_rpc_method_handler(
                 answer,
-                request_deserializer=method.request.FromString,
+                # Predict reads its own requests, without copies.
+                request_deserializer=None if method is wire.PREDICT else method.request.FromString,
                 response_serializer=method.response.SerializeToString,
             )
         return [grpc.method_handlers_generic_handler(service, methods) for service, methods in services.items()]
 
-    def predict(self, request: Any, context: Context) -> Any:
-        self._check_spec(request.model_spec, context)
-        if request.model_spec.signature_name not in {"", wire.SIGNATURE}:
-            _abort(context, f"signature {request.model_spec.signature_name!r}: only {wire.SIGNATURE} exists")
-        arrays: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
-        for name in request.inputs:
-            try:
-                arrays[name] = wire.array_of(request.inputs[name])
-            except ValueError as exc:
-                _abort(context, f"input {name} {exc}")
+    def predict(self, data: bytes, context: Context) -> Any:
         try:
-            outputs = self.model.run(arrays)
+            call = decode_request(data)
+        except ValueError as exc:
+            _abort(context, str(exc))
+        spec = call.message.model_spec
+        model = self._model(spec, context)
+        if spec.signature_name not in {"", wire.SIGNATURE}:
+            _abort(context, f"signature {spec.signature_name!r}: only {wire.SIGNATURE} exists")
+        try:
+            outputs = model.run(call.inputs)
         except ValueError as exc:
             _abort(context, str(exc))
         response = wire.PREDICT.response()
-        self._fill_spec(response.model_spec)
+        self._fill_spec(response.model_spec, model)
         for name, array in outputs.items():
             wire.tensor_of(array, response.outputs[name])
         return response
 
     def metadata(self, request: Any, context: Context) -> Any:
-        self._check_spec(request.model_spec, context)
+        model = self._model(request.model_spec, context)
         if list(request.metadata_field) != ["signature_def"]:
             _abort(context, f"metadata_field {list(request.metadata_field)}: only ['signature_def'] exists")
         signatures = wire.message_class("tensorflow.serving.SignatureDefMap")()
         signature = signatures.signature_def[wire.SIGNATURE]
         signature.method_name = "tensorflow/serving/predict"
         for described, shapes in (
-            (signature.inputs, self.model.input_shapes),
-            (signature.outputs, self.model.output_shapes),
+            (signature.inputs, model.input_shapes),
+            (signature.outputs, model.output_shapes),
         ):
             for name, shape in shapes.items():
                 described[name].name = f"{name}:0"
@@ -97,14 +103,24 @@ class PredictionService:
                 for length in shape:
                     described[name].tensor_shape.dim.add(size=length)
         response = wire.METADATA.response()
-        self._fill_spec(response.model_spec)
+        self._fill_spec(response.model_spec, model)
         response.metadata["signature_def"].Pack(signatures)
         return response
 
     def status(self, request: Any, context: Context) -> Any:
-        self._check_spec(request.model_spec, context)
+        spec = request.model_spec
+        self._check_name(spec, context)
+        states = self.versions.states()
+        if spec.HasField("version"):
+            states = [state for state in states if state.version == spec.version.value]
+            if not states:
+                message = f"version {spec.version.value} of {spec.name!r} was never seen"
+                _abort(context, message, grpc.StatusCode.NOT_FOUND)
         response = wire.STATUS.response()
-        response.model_version_status.add(version=self.model.version, state=_AVAILABLE)
+        for state in states:
+            added = response.model_version_status.add(version=state.version, state=state.state)
+            added.status.error_code = _INTERNAL if state.error else 0
+            added.status.error_message = state.error
         return response
 
     def health(self, request: Any, context: Context) -> Any:
@@ -112,17 +128,23 @@ class PredictionService:
             _abort(context, f"service {request.service!r} is not known", grpc.StatusCode.NOT_FOUND)
         return wire.HEALTH.response(status=_SERVING if self.serving else _NOT_SERVING)
 
-    def _check_spec(self, spec: Any, context: Context) -> None:
+    def _model(self, spec: Any, context: Context) -> OnnxModel:
+        """The served model, taken once: it may be another one at any later time."""
+        self._check_name(spec, context)
+        model = self.versions.current
+        if spec.HasField("version") and spec.version.value != model.version:
+            message = f"version {spec.version.value} of {spec.name!r} is not served, only {model.version}"
+            _abort(context, message, grpc.StatusCode.NOT_FOUND)
+        return model
+
+    def _check_name(self, spec: Any, context: Context) -> None:
         if spec.name != self.model_name:
             message = f"model {spec.name!r} is not served here, only {self.model_name!r}"
             _abort(context, message, grpc.StatusCode.NOT_FOUND)
-        if spec.HasField("version") and spec.version.value != self.model.version:
-            message = f"version {spec.version.value} of {spec.name!r} is not served, only {self.model.version}"
-            _abort(context, message, grpc.StatusCode.NOT_FOUND)
 
-    def _fill_spec(self, spec: Any) -> None:
+    def _fill_spec(self, spec: Any, model: OnnxModel) -> None:
         spec.name = self.model_name
-        spec.version.value = self.model.version
+        spec.version.value = model.version
         spec.signature_name = wire.SIGNATURE
 
 
@@ -131,25 +153,35 @@ def _abort(context: Context, message: str, code: grpc.StatusCode = grpc.StatusCo
     raise AssertionError("abort() raises")
 
 
-def serve(service: PredictionService, address: str, *, threads: int = 2) -> tuple[grpc.Server, int]:
-    """A started server and its port (`address` may end in :0). Raises ConfigError when the address is not free."""
+def serve(
+    service: PredictionService, address: str, *, threads: int = 2, credentials: grpc.ServerCredentials | None = None
+) -> tuple[grpc.Server, int]:
+    """A started server and its port (`address` may end in :0), with TLS when there are `credentials`.
+
+    Raises ConfigError when the address is not free.
+    """
     server = grpc.server(
         ThreadPoolExecutor(threads, thread_name_prefix="predict"),
         options=[*wire.CHANNEL_OPTIONS, ("grpc.so_reuseport", 0)],
     )
     server.add_generic_rpc_handlers(service.handlers())
     try:
-        port = server.add_insecure_port(address)
+        port = server.add_secure_port(address, credentials) if credentials else server.add_insecure_port(address)
     except RuntimeError as exc:
         raise ConfigError(f"{address}: cannot listen there; the port may be in use") from exc
     server.start()
     return server, port
 
 
-def _return_memory() -> None:
-    """Let glibc hand the memory of large requests back to the system instead of keeping it in every thread's heap."""
+def _keep_memory() -> None:
+    """Let glibc use the memory of one request again for the next, all threads from one heap.
+
+    By default it takes fresh pages from the system for every large array; filling those in costs three times as much as
+    scoring. What is kept is little more than the requests that are under way at a time.
+    """
     with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, 256 * 1024)
+        for option, value in ((_M_MMAP_THRESHOLD, _KEPT_BYTES), (_M_TRIM_THRESHOLD, _KEPT_BYTES), (_M_ARENA_MAX, 1)):
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 @click.command(help="The embedded PredictionService.")
@@ -158,20 +190,31 @@ def _return_memory() -> None:
 @click.option("--model-name", default="neardup", show_default=True)
 @click.option("--model-dir", type=click.Path(path_type=Path), help="Folder of numbered versions; default: shipped.")
 @click.option("--threads", type=click.IntRange(1), default=2, show_default=True, help="Requests run at a time.")
-def main(host: str, port: int, model_name: str, model_dir: Path | None, threads: int) -> None:
+@click.option(
+    "--poll-seconds",
+    type=click.FloatRange(0, min_open=True),
+    default=2.0,
+    show_default=True,
+    help="Time between two looks at the folder.",
+)
+def main(*, host: str, port: int, model_name: str, model_dir: Path | None, threads: int, poll_seconds: float) -> None:
     """Serve until SIGTERM or SIGINT."""
-    _return_memory()
+    _keep_memory()
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     try:
-        folder = model_dir or shipped_models()
-        service = PredictionService(model_name, OnnxModel.load(folder, newest_version(folder)))
+        versions = ModelVersions(model_dir or shipped_models())
+        versions.poll()
+        service = PredictionService(model_name, versions)
+        version = versions.current.version
         server, bound = serve(service, f"{host}:{port}", threads=threads)
     except NearDupError as exc:
         raise click.ClickException(str(exc)) from exc
-    click.echo(f"{model_name} version {service.model.version} on {host}:{bound}")
-    stop.wait()
+    click.echo(f"{model_name} version {version} on {host}:{bound}")
+    while not stop.wait(poll_seconds):
+        versions.poll()
     service.serving = False
     server.stop(_GRACE_SECONDS).wait()
 

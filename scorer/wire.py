@@ -28,6 +28,7 @@ __all__ = [
     "STATUS",
     "Method",
     "array_of",
+    "described",
     "message_class",
     "tensor_of",
 ]
@@ -99,28 +100,36 @@ STATUS: Final = _method("tensorflow.serving", "ModelService", "GetModelStatus", 
 HEALTH: Final = _method("grpc.health.v1", "Health", "Check", "HealthCheck")
 
 
+def described(shape: tuple[int, ...]) -> Any:
+    """A float32 TensorProto of that shape, without content."""
+    tensor = message_class("tensorflow.TensorProto")(dtype=_FLOAT)
+    for length in shape:
+        tensor.tensor_shape.dim.add(size=length)
+    return tensor
+
+
 def tensor_of(array: npt.NDArray[np.float32], tensor: Any) -> None:
     """Write a float32 array into a TensorProto, as `tensor_content`: filling `float_val` is a hundred times slower."""
-    tensor.dtype = _FLOAT
-    for length in array.shape:
-        tensor.tensor_shape.dim.add(size=length)
+    tensor.CopyFrom(described(array.shape))
     tensor.tensor_content = np.ascontiguousarray(array, dtype="<f4").tobytes()
 
 
-def array_of(tensor: Any) -> npt.NDArray[np.float32]:
+def array_of(tensor: Any, content: memoryview | None = None) -> npt.NDArray[np.float32]:
     """The float32 array of a TensorProto, read-only. Raises ValueError saying what is wrong.
 
-    `float_val` is understood as well: TensorFlow Serving answers in it.
+    `content`: its content when that was left out of the message. `float_val` is understood as well: TensorFlow Serving
+    answers in it.
     """
     if tensor.dtype != _FLOAT:
         raise ValueError(f"has dtype {tensor.dtype}, not DT_FLOAT ({_FLOAT})")
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if min(shape, default=0) < 0:
         raise ValueError(f"has a negative length in its shape {shape}")
-    if tensor.tensor_content:
-        if len(tensor.tensor_content) % 4:
-            raise ValueError(f"has {len(tensor.tensor_content)} bytes of content, not a multiple of 4")
-        values = np.frombuffer(tensor.tensor_content, dtype="<f4")
+    held = tensor.tensor_content if content is None else content
+    if held:
+        if len(held) % 4:
+            raise ValueError(f"has {len(held)} bytes of content, not a multiple of 4")
+        values = np.frombuffer(held, dtype="<f4")
     else:
         values = np.array(tensor.float_val, dtype=np.float32)
     count = prod(shape)

@@ -28,11 +28,14 @@ def opensearch_search(settings: Settings, lsh_version: str) -> CandidateSearch:
 def tensorflow_serving_scorer(settings: Settings) -> PairScorer:
     """A client of the PredictionService, by gRPC; group `neardup.scorers`."""
     from scorer.client import TensorFlowServingScorer
+    from scorer.endpoints import Tls
 
     scorer = settings.scorer
     assert scorer.endpoint is not None
+    files = {"ca_file": scorer.tls_ca_file, "cert_file": scorer.tls_cert_file, "key_file": scorer.tls_key_file}
     return TensorFlowServingScorer(
         endpoint=scorer.endpoint,
+        tls=Tls(**files) if scorer.tls else None,
         model_name=scorer.model_name,
         model_dir=scorer.model_dir,
         timeout_seconds=scorer.timeout_seconds,

@@ -24,7 +24,7 @@ from neardup.errors import ConfigError
 from neardup.lsh import LshModel
 from scorer.calibration import CalibrationRecord, save
 from scorer.evaluation import bounds, report
-from scorer.layout import MODEL_FILE, shipped_models
+from scorer.layout import MODEL_FILE, new_version, shipped_models
 from scorer.network import Network, to_onnx
 from scorer.training import EmbeddedCopies, candidate_pairs, fit_network
 
@@ -143,24 +143,27 @@ def scorer(
     lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest)
     network = _fit(embedded["scorer"], lsh, seed, epochs)
     threshold, head_bound = bounds(network, embedded["calibration"], others, lsh)
-    folder = (output or shipped_models()) / str(version)
-    folder.mkdir(parents=True, exist_ok=True)
-    onnx.save(to_onnx(network), folder / MODEL_FILE)
     counts = {side: len(pictures) for side, pictures in chosen.items()}
     obtained = (
         f"whitening {weights.digest}; pictures {counts}; seed {seed}; threshold and head bound from the calibration "
         "pictures and their fixed edits (scorer.evaluation.bounds)"
     )
-    save(
-        CalibrationRecord(model_version=version, match_threshold=threshold, head_bound=head_bound, obtained=obtained),
-        folder,
+    record = CalibrationRecord(
+        model_version=version, match_threshold=threshold, head_bound=head_bound, obtained=obtained
     )
     figures = report(network, embedded["evaluation"], lsh, threshold=threshold, edits=[edit.name for edit in EDITS])
-    (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+    models = output or shipped_models()
+    with new_version(models, version) as folder:
+        onnx.save(to_onnx(network), folder / MODEL_FILE)
+        save(record, folder)
+        (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     if as_json:
         print_json(figures)
     else:
-        click.echo(f"model version {version} in {folder}: match threshold {threshold:.4f}, head bound {head_bound:.4f}")
+        click.echo(
+            f"model version {version} in {models / str(version)}: "
+            f"match threshold {threshold:.4f}, head bound {head_bound:.4f}"
+        )
         click.echo(json.dumps(figures, indent=1))
 
 

@@ -28,6 +28,7 @@ def _prepare(site: Site) -> Launch:
             "--host=127.0.0.1",
             f"--port={site.port}",
             f"--model-name={scorer.model_name}",
+            f"--poll-seconds={scorer.poll_seconds}",
             *folder,
         ),
         cwd=site.folder,

@@ -1,6 +1,5 @@
 """The embedded PredictionService as a process of its own."""
 
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,7 +18,7 @@ from neardup.errors import ConfigError, ScorerUnavailableError
 from neardup.types import PairBatch
 from scorer import wire
 from scorer.client import TensorFlowServingScorer
-from scorer.layout import shipped_models
+from tests.models import copy_version
 from tests.prediction_server import PredictionServer, prediction_server
 
 pytestmark = pytest.mark.integration
@@ -198,9 +197,9 @@ def test_sigterm_ends_it_cleanly() -> None:
 
 
 def test_the_newest_version_is_served(tmp_path: Path) -> None:
-    newest = str(max(int(folder.name) for folder in shipped_models().iterdir()))
-    for version in ("3", "12", "notes"):
-        shutil.copytree(shipped_models() / newest, tmp_path / version)
+    for version in (3, 12):
+        copy_version(tmp_path, version)
+    copy_version(tmp_path, 15).rename(tmp_path / "notes")
     (tmp_path / "20").mkdir()
     with prediction_server(model_dir=tmp_path) as running:
         assert call(running.endpoint, wire.PREDICT, predict_request()).model_spec.version.value == 12
@@ -216,8 +215,7 @@ def refused(*arguments: str) -> str:
 
 def test_reasons_not_to_start(server: PredictionServer, tmp_path: Path) -> None:
     assert "no model:" in refused("--port", "0", "--model-dir", str(tmp_path))
-    (tmp_path / "1").mkdir()
-    (tmp_path / "1" / "model.onnx").write_bytes(b"not a model")
+    (copy_version(tmp_path, 1) / "model.onnx").write_bytes(b"not a model")
     assert "not a model onnxruntime can load" in refused("--port", "0", "--model-dir", str(tmp_path))
     assert "cannot listen" in refused("--port", server.endpoint.rsplit(":", 1)[1])
 

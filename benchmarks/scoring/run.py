@@ -1,0 +1,164 @@
+"""What is measured of scoring, and how it becomes figures."""
+
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import numpy as np
+import psutil
+
+from benchmarks.scoring.server import own_server
+from benchmarks.scoring.wire_cost import wire_seconds_a_row
+from benchmarks.search.report import Report, percentiles
+from neardup.types import PairBatch
+from scorer.client import TensorFlowServingScorer
+from scorer.layout import newest_version, shipped_models
+from scorer.runtime import OnnxModel
+
+__all__ = ["Plan", "run"]
+
+_CANDIDATES: Final = 200
+_MODEL_THREADS: Final = (1, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """`seconds` a measurement; `batches`: pairs in one call of `score`; `clients`: threads that call."""
+
+    seconds: float
+    batches: tuple[int, ...]
+    clients: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a number of callers got done: rows a second, the time of each call, CPU seconds a row of all processes."""
+
+    rows_per_second: float
+    milliseconds: list[float]
+    cpu_seconds_a_row: float
+
+
+def run(report: Report, plan: Plan, *, endpoint: str | None, model_name: str, batch_rows: int) -> None:
+    """Everything; the figures and rows go to `report`."""
+    model = OnnxModel.load(shipped_models(), newest_version(shipped_models()))
+    dimension = model.input_shapes["probe"][1]
+    batches = {rows: pairs(rows, dimension) for rows in plan.batches}
+    report.note("in process")
+    _in_process(report, plan, model, batches)
+    with own_server(endpoint) as server:
+        report.note(f"over gRPC, {server.name}")
+        with TensorFlowServingScorer(
+            endpoint=server.endpoint, model_name=model_name, batch_rows=batch_rows, timeout_seconds=60
+        ) as scorer:
+            _over_grpc(report, plan, scorer, server.process, batches)
+    _wire(report, batches[max(plan.batches)], batch_rows)
+    for name, value in report.figures.items():
+        report.row("figures", figure=name, value=float(value))
+
+
+def pairs(rows: int, dimension: int) -> PairBatch:
+    """Probes against 200 candidates each, as a worker sends them: embeddings of the precision that the index keeps."""
+    rng = np.random.default_rng(rows)
+    of_images = -(-rows // _CANDIDATES)
+    probes = rng.normal(size=(of_images, dimension), scale=dimension**-0.5)
+    repeated = np.repeat(probes, _CANDIDATES, axis=0)[:rows]
+    candidates = repeated + rng.normal(size=repeated.shape, scale=dimension**-0.5) * rng.uniform(0, 1, (rows, 1))
+    return PairBatch(
+        probes=repeated.astype(np.float16).astype(np.float32),
+        candidates=candidates.astype(np.float16).astype(np.float32),
+        overlap=rng.integers(2, 64, rows).astype(np.int32),
+    )
+
+
+def measured(
+    plan: Plan, call: Callable[[], object], rows: int, *, callers: int, others: psutil.Process | None = None
+) -> Load:
+    """`callers` threads that do `call` again and again; `others`: another process whose CPU time counts."""
+    call()
+    times: list[float] = []
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.is_set():
+            begun = time.perf_counter()
+            call()
+            times.append((time.perf_counter() - begun) * 1000)
+
+    with ThreadPoolExecutor(callers) as pool:
+        begun, cpu = time.perf_counter(), _cpu(others)
+        asking = [pool.submit(ask) for _ in range(callers)]
+        stop.wait(plan.seconds)
+        stop.set()
+        for each in asking:
+            each.result()
+        seconds, cpu = time.perf_counter() - begun, _cpu(others) - cpu
+    return Load(len(times) * rows / seconds, times, cpu / (len(times) * rows))
+
+
+def _cpu(others: psutil.Process | None) -> float:
+    found = others.cpu_times() if others else None
+    return time.process_time() + (found.user + found.system if found else 0.0)
+
+
+def _in_process(report: Report, plan: Plan, model: OnnxModel, batches: dict[int, PairBatch]) -> None:
+    best = 0.0
+    for rows, batch in batches.items():
+        arrays = {
+            "probe": batch.probes,
+            "candidate": batch.candidates,
+            "overlap": batch.overlap[:, None].astype(np.float32),
+        }
+        for threads in _MODEL_THREADS:
+            load = measured(plan, partial(model.run, arrays), rows, callers=threads)
+            _row(report, "in process", rows, threads, load)
+            best = max(best, load.rows_per_second)
+    report.figures["in_process_rows_per_second"] = best
+
+
+def _over_grpc(
+    report: Report,
+    plan: Plan,
+    scorer: TensorFlowServingScorer,
+    process: psutil.Process | None,
+    batches: dict[int, PairBatch],
+) -> None:
+    best: Load | None = None
+    for rows, batch in batches.items():
+        for clients in plan.clients:
+            load = measured(plan, partial(scorer.score, batch), rows, callers=clients, others=process)
+            _row(report, "over gRPC, client included", rows, clients, load)
+            report.figures[f"grpc_rows_per_second_{rows}x{clients}"] = load.rows_per_second
+            if best is None or load.rows_per_second > best.rows_per_second:
+                best = load
+    assert best is not None
+    report.figures["grpc_rows_per_second"] = best.rows_per_second
+    if process is not None:
+        report.figures["grpc_cpu_microseconds_a_row"] = best.cpu_seconds_a_row * 1e6
+
+
+def _wire(report: Report, batch: PairBatch, batch_rows: int) -> None:
+    """The share of encoding and decoding, both sides, in all CPU time of a row over gRPC."""
+    seconds = wire_seconds_a_row(batch, batch_rows)
+    for part, value in seconds.items():
+        report.row("encoding and decoding", part=part, cpu_ns_a_row=value * 1e9)
+    total = report.figures.get("grpc_cpu_microseconds_a_row")
+    if total is not None:
+        report.figures["wire_cpu_share"] = sum(seconds.values()) * 1e6 / total
+
+
+def _row(report: Report, table: str, rows: int, callers: int, load: Load) -> None:
+    report.row(
+        table,
+        pairs=rows,
+        callers=callers,
+        rows_per_second=load.rows_per_second,
+        mean_ms=statistics.mean(load.milliseconds),
+        **percentiles(load.milliseconds),
+        cpu_us_a_row=load.cpu_seconds_a_row * 1e6,
+    )
