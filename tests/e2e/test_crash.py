@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from neardup.demo.figures import judge
+from neardup.evaluation.figures import judge
 from neardup.engines.state import read_state
 from neardup.engines.supervisor import up
 from neardup.settings import Settings
