@@ -22,6 +22,8 @@ __all__ = ["Plan", "run"]
 
 _SEED: Final = 0
 _TRAINED_AT_MOST: Final = 120
+_LEAST_PICTURES: Final = 4
+"""A source of fewer pictures has a row but no part in the figures."""
 _FAMILIES: Final = {edit.name: edit.family for edit in (*EDITS, *HARD_EDITS)}
 _EVERYDAY: Final = frozenset(edit.name for edit in EDITS) | {ORIGINAL}
 _HARDER: Final = frozenset(edit.name for edit in HARD_EDITS) | {ORIGINAL}
@@ -202,7 +204,8 @@ def _by_source(
         precision = min(each.figures.precision for each in judged)
         wrong = max(each.figures.wrong_share for each in judged)
         recall = sum(each.total.recall for each in judged) / len(judged)
-        found.append((precision, wrong, recall))
+        if judged[0].sources >= _LEAST_PICTURES:
+            found.append((precision, wrong, recall))
         report.row(
             f"{edits.name} edits, each source by itself (offline, worst of {plan.orders} orders)",
             source=source,
@@ -212,6 +215,8 @@ def _by_source(
             wrong_share=f"{wrong:.4f}",
             recall=f"{recall:.4f}",
         )
+    if not found:
+        return
     precisions, wrongs, recalls = zip(*found, strict=True)
     report.figures |= {
         f"{edits.prefix}loso_pair_precision": sum(precisions) / len(found),
