@@ -78,11 +78,13 @@ def _plan(
     pictures: Mapping[Path, Sequence[Path]], out: Path, count: int, each: int | None, others: tuple[Path, ...]
 ) -> Iterator[_Work]:
     wanted = min(each or count, count)
-    number = 0
+    number, total = 0, sum(map(len, pictures.values()))
     for folder, found in pictures.items():
         for picture in found:
+            # No two pictures share a backdrop if there are enough: on one, their copies would be alike to anybody.
+            own = others[number::total] or others[number % max(1, len(others)) :][:1]
             chosen = tuple((number * wanted + k) % count for k in range(wanted))
-            yield _Work(picture, folder.resolve().name, f"{number:05d}-{picture.stem}"[:80], chosen, out, others)
+            yield _Work(picture, folder.resolve().name, f"{number:05d}-{picture.stem}"[:80], chosen, out, own)
             number += 1
 
 

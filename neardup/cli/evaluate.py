@@ -56,8 +56,8 @@ def edits(
 ) -> None:
     """Make edited copies of the pictures in FOLDERS, and the manifest for `neardup evaluate`.
 
-    Every folder is one source (a collection) in the manifest. The same pictures give the same copies. Pictures in
-    --others should not be among those in FOLDERS.
+    Every folder is one source (a collection) in the manifest. The same pictures give the same copies. --others should
+    hold none of these pictures, and as many or more, so that no two pictures share one.
     """
     from neardup.cli.add import find_images
     from neardup.cli.edits_run import make_copies

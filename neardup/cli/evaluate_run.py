@@ -16,7 +16,7 @@ from neardup.cli.path_run import PathRun
 from neardup.cli.wiring import Wiring
 from neardup.clock import SystemClock
 from neardup.embedder.fence import Fence
-from neardup.errors import NearDupError, RateLimitedError
+from neardup.errors import ConfigError, NearDupError, RateLimitedError
 from neardup.evaluation.judgement import Judgement, Pair, Tally, judge_rows
 from neardup.evaluation.manifest import Row, originals, read_manifest
 from neardup.evaluation.report import write_report
@@ -77,6 +77,9 @@ class EvaluationRun:
     def go(self, manifest: Path, *, html: Path | None, clusters: Path | None, seed: int) -> Evaluation:
         """Run everything and write the files asked for. Raises NearDupError."""
         rows = read_manifest(manifest)
+        for file in (html, clusters):
+            if file is not None:
+                _make_room(file)
         order = {row.file: row.image_id for row in rows}
         shuffled = list(order)
         random.Random(seed).shuffle(shuffled)  # noqa: S311 - an order, not a secret
@@ -198,8 +201,16 @@ def _patiently(proposer: Proposer, images: Sequence[Image]) -> list[Proposal]:
             SystemClock().sleep(exc.retry_after_seconds)
 
 
+def _make_room(file: Path) -> None:
+    """Raises ConfigError when the file cannot be written: before the work is done, not after."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.open("a").close()
+    except OSError as exc:
+        raise ConfigError(f"{file}: {exc.strerror or exc}") from exc
+
+
 def _write_clusters(file: Path, rows: Sequence[Row], heads: Mapping[ImageId, ImageId]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(("path", "head"))

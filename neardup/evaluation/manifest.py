@@ -16,7 +16,7 @@ ORIGINAL: Final = "original"
 COLUMNS: Final = ("path", "source_id", "edit", "difficulty", "source")
 _NEEDED: Final = COLUMNS[:3]
 _LARGEST_CELL: Final = 4096
-_DIFFICULTIES: Final = {edit.name: edit.difficulty for edit in (*EDITS, *HARD_EDITS)}
+_DIFFICULTIES: Final[Mapping[str, str]] = {edit.name: edit.difficulty for edit in (*EDITS, *HARD_EDITS)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Row:
 def read_manifest(path: Path) -> list[Row]:
     """The pictures in the order of the file. Paths are relative to the manifest; other columns are left alone.
 
-    A row without `edit` is an original. Without a column `difficulty` that of the project's own edits is taken.
+    A row without `edit` is an original; one without `difficulty` has that of the project's own edit of this name.
     Raises ConfigError naming line and column.
     """
     try:
@@ -116,7 +116,7 @@ def _row(path: Path, line: int, header: Sequence[str], cells: Sequence[str]) -> 
         file=file,
         source_id=values["source_id"],
         edit=edit,
-        difficulty=values.get("difficulty", _DIFFICULTIES.get(edit, "")),
+        difficulty=values.get("difficulty") or _DIFFICULTIES.get(edit, ""),
         source=values.get("source", ""),
     )
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from neardup.demo.figures import judge
 from neardup.engines.state import read_state
 from neardup.engines.supervisor import up
+from neardup.evaluation.figures import judge
 from neardup.settings import Settings
 from neardup.types import ImageId
 from tests.e2e.conftest import PipelineFactory, Sample

@@ -82,3 +82,7 @@ def test_a_bad_manifest_is_refused_before_anything_starts(neardup: Neardup, tmp_
     assert done.returncode == 2
     assert done.stdout == ""
     assert f"{manifest}, line 2, column path: no such file" in done.stderr
+    (tmp_path / "none.jpg").write_bytes(b"")
+    done = neardup("evaluate", str(manifest), "--html", str(tmp_path / "none.jpg" / "report.html"))
+    assert done.returncode == 2
+    assert "report.html: " in done.stderr

@@ -1,0 +1,70 @@
+"""The pictures that are judged: those of the evaluation side, distinct, each folder a source; and their edited copies.
+
+What the edits need of other pictures comes from the training sides, so no background is itself in the corpus.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from neardup.cli.edits_run import make_copies
+from neardup.demo.corpus import sample_photos
+from neardup.embedder import training
+from neardup.embedder.training import Picture
+from neardup.errors import ConfigError
+from neardup.evaluation.manifest import Row, read_manifest
+
+__all__ = ["DEMO", "Corpus", "find_corpus"]
+
+DEMO: Final = "demo"
+_BACKDROPS: Final = 600
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Corpus:
+    """`sources`: name -> pictures to judge by; `backdrops`: pictures that are none of these."""
+
+    sources: dict[str, list[Path]]
+    backdrops: list[Path]
+
+    def copies(self, out: Path, *, hard: bool, each: int | None) -> list[Row]:
+        """Write the copies and their manifest.csv into `out`; `hard`: the harder edits as well."""
+        pictures = {Path(name): files for name, files in self.sources.items()}
+        made = make_copies(pictures, out, hard=hard, each=each, others=self.backdrops or None, quiet=False)
+        return read_manifest(Path(made["manifest"]))
+
+
+def find_corpus(folders: Sequence[Path], cache: Path, *, at_most: int, demo: int | None) -> Corpus:
+    """At most `at_most` pictures of each folder, and `demo` of the sample photos, which train nothing. Raises
+    ConfigError."""
+    photos = sample_photos()
+    sources: dict[str, list[Path]] = defaultdict(list)
+    if demo is not None:
+        sources[DEMO] = photos[:: max(1, len(photos) // demo)][:demo]
+    pictures = _distinct(training.find_pictures(folders), training.find_pictures([photos[0].parent]), cache)
+    for picture in pictures:
+        name = picture.folder.resolve().name
+        if picture.side == "evaluation" and len(sources[name]) < at_most:
+            sources[name].append(picture.path)
+    sources = {name: files for name, files in sources.items() if files}
+    if not sources:
+        raise ConfigError("no pictures to judge by: name folders with --pictures, or use --quick")
+    others = [picture.path for picture in pictures if picture.side == "whitening"]
+    return Corpus(sources=sources, backdrops=others[:_BACKDROPS])
+
+
+def _distinct(pictures: Sequence[Picture], kept_out: Sequence[Picture], cache: Path) -> list[Picture]:
+    """Without near copies, of whatever side, and without what is tiny or flat: as the training chooses."""
+    if not pictures:
+        return []
+    raw = training.originals_of(pictures, cache, jobs=2, advance=lambda: None)
+    excluded = training.originals_of(kept_out, cache, jobs=2, advance=lambda: None)
+    usable = [picture for picture in pictures if picture.sha256 in raw]
+    rows = training.distinct(
+        np.stack([raw[picture.sha256] for picture in usable]), kept_out=np.stack(list(excluded.values()))
+    )
+    return [usable[row] for row in rows]
