@@ -65,6 +65,8 @@ class DemoRun:
             with self._timed("engines"):
                 up(self._settings, reporter=_EngineBars(self._progress))
             with self._timed("setting up"):
+                if self._settings.lsh.model is not None:
+                    raise ConfigError("NEARDUP_LSH__MODEL: the demo has embeddings of its own; unset it")
                 wiring = Wiring(self._settings)
                 wiring.drop()
                 wiring.setup()
