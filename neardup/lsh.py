@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neardup.errors import InvalidMessageError
+from neardup.projection import Projection, unit_rows
 from neardup.types import Code, LshTerm, Vector
 
 __all__ = ["LshModel", "overlaps", "query_terms", "terms"]
@@ -20,33 +21,46 @@ __all__ = ["LshModel", "overlaps", "query_terms", "terms"]
 class LshModel:
     """Hyperplanes of `tables` x `bits_per_table` for embeddings of `dimension`.
 
-    `embedding_version` names what made the embeddings: terms of different embedders must never meet.
+    `embedding_version` names what made the embeddings: terms of different embedders must never meet. `projection`:
+    centring and whitening for embeddings that come without; it is applied here and nowhere else, to their directions.
     """
 
     def __init__(
-        self, *, dimension: int, embedding_version: str, tables: int = 64, bits_per_table: int = 12, seed: int = 0
+        self,
+        *,
+        dimension: int,
+        embedding_version: str,
+        tables: int = 64,
+        bits_per_table: int = 12,
+        seed: int = 0,
+        projection: Projection | None = None,
     ) -> None:
         if not 1 <= bits_per_table <= 16:
             raise ValueError(f"bits_per_table: {bits_per_table} is not between 1 and 16")
+        if projection is not None and len(projection.mean) != dimension:
+            raise ValueError(f"dimension: {dimension}, the projection is for {len(projection.mean)}")
         self.dimension = dimension
         self.embedding_version = embedding_version
         self.tables = tables
         self.bits_per_table = bits_per_table
         self.seed = seed
+        self.projection = projection
 
     @cached_property
     def version(self) -> str:
         """The lsh_version: 12 hex digits over all that changes terms."""
-        parts = ("1", self.dimension, self.embedding_version, self.tables, self.bits_per_table, self.seed)
+        projection = () if self.projection is None else (self.projection.digest,)
+        parts = ("1", self.dimension, self.embedding_version, self.tables, self.bits_per_table, self.seed, *projection)
         return hashlib.sha256("|".join(map(str, parts)).encode()).hexdigest()[:12]
 
     @cached_property
     def planes(self) -> Vector:
-        """Shape (dimension, tables * bits_per_table), float32: blocks of orthonormal directions."""
+        """Shape (d, tables * bits_per_table), float32: blocks of orthonormal directions. d is the dimension, or that of
+        the projection's result."""
         count = self.tables * self.bits_per_table
-        blocks = -(-count // self.dimension)
-        normal = _normal_stream(self.seed, blocks * self.dimension * self.dimension)
-        square = normal.reshape(blocks, self.dimension, self.dimension)
+        width = self.dimension if self.projection is None else self.projection.dimension
+        blocks = -(-count // width)
+        square = _normal_stream(self.seed, blocks * width * width).reshape(blocks, width, width)
         q, r = np.linalg.qr(square)
         # The sign of a QR factor is the library's choice; this fixes it.
         q *= np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]
@@ -66,18 +80,26 @@ class LshModel:
 
     def codes(self, embeddings: Vector) -> Code:
         """Embeddings (n, dimension) -> buckets (n, tables), uint16."""
-        return self._pack(embeddings @ self.planes > 0)
+        return self._pack(self._distances(embeddings) > 0)
 
     def query_codes(self, embeddings: Vector, *, probes: int = 1) -> npt.NDArray[np.uint16]:
         """Embeddings (n, dimension) -> buckets to ask for (n, tables, 1 + probes): the own bucket first, then those
         with the least, second least … confident bit flipped."""
-        projections = (embeddings @ self.planes).reshape(-1, self.tables, self.bits_per_table)
-        own = self.codes(embeddings)
+        distances = self._distances(embeddings)
+        own = self._pack(distances > 0)
         if probes == 0:
             return own[:, :, None]
-        least = np.argsort(np.abs(projections), axis=2, kind="stable")[:, :, :probes]
+        grouped = np.abs(distances).reshape(-1, self.tables, self.bits_per_table)
+        least = np.argsort(grouped, axis=2, kind="stable")[:, :, :probes]
         flips = np.uint16(1) << least.astype(np.uint16)
         return np.concatenate([own[:, :, None], own[:, :, None] ^ flips], axis=2)
+
+    def _distances(self, embeddings: Vector) -> Vector:
+        """Embeddings (n, dimension) -> how far each is on one side of each plane, (n, tables * bits_per_table)."""
+        if self.projection is not None:
+            embeddings = self.projection.apply(unit_rows(embeddings))
+        distances: Vector = embeddings @ self.planes
+        return distances
 
     def _pack(self, bits: npt.NDArray[np.bool_]) -> Code:
         grouped = bits.reshape(-1, self.tables, self.bits_per_table)

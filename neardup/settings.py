@@ -130,11 +130,13 @@ class DecodeSettings(_Group):
 
 
 class LshSettings(_Group):
-    """Locality-sensitive hashing. Any change gives another lsh_version, hence another index."""
+    """Locality-sensitive hashing. Any change gives another lsh_version, hence another index. A fitted model brings its
+    own tables, bits and seed."""
 
     tables: int = Field(64, ge=1, le=512, description="terms an image has")
     bits_per_table: int = Field(12, ge=1, le=16, description="hyperplanes a term is made of")
     seed: int = Field(0, ge=0, description="seed of the hyperplanes")
+    model: Path | None = Field(None, description="a file of `neardup fit`, for embeddings of your own; empty: none")
 
 
 class SearchSettings(_Group):

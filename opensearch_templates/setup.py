@@ -14,7 +14,7 @@ from neardup.settings import Settings
 from opensearch_templates.connection import search_errors
 from opensearch_templates.names import IndexNames, namespace_prefix, projections_index
 
-__all__ = ["check_index", "drop_namespace", "load_template", "setup_index", "template_body"]
+__all__ = ["check_index", "check_versions", "drop_namespace", "load_template", "setup_index", "template_body"]
 
 
 _CLAUSE_LIMIT = "indices.query.bool.max_clause_count"
@@ -105,6 +105,26 @@ def check_index(client: OpenSearch, settings: Settings, lsh_version: str) -> Non
             if content["mappings"].get(part) != wanted[part]:
                 raise IncompatibleIndexError(
                     f"index {index}: {part} is {content['mappings'].get(part)!r}, this version needs {wanted[part]!r}"
+                )
+
+
+def check_versions(client: OpenSearch, namespace: str, lsh_version: str) -> None:
+    """Raises IncompatibleIndexError when the namespace has no index of this lsh_version yet, but one of another that
+    holds images: terms of two versions never meet, and the ledger belongs to the first."""
+    with search_errors("reading the indices"):
+        if client.indices.exists_alias(name=IndexNames(namespace, lsh_version).read):
+            return
+        found = client.indices.get_mapping(index=f"{namespace_prefix(namespace)}*")
+        for index, content in sorted(found.items()):
+            other = content["mappings"].get("_meta", {}).get("lsh_version")
+            if other is None:
+                continue
+            images = int(client.count(index=index)["count"])
+            if images:
+                raise IncompatibleIndexError(
+                    f"namespace {namespace}: index {index} holds {images} images of lsh_version {other}, the settings "
+                    f"make {lsh_version} (embedder, NEARDUP_LSH settings, fitted model); set them back or use another "
+                    "namespace"
                 )
 
 

@@ -105,6 +105,9 @@ def add(paths: tuple[Path, ...], id_root: Path | None, pairs: tuple[str, ...], a
     files = find_images(paths)
     ids = {file: ImageId(str(_relative(file, id_root))) for file in files}
     wiring = Wiring(settings)
+    if wiring.fitted is not None:
+        # Before any file is read: does the embedder make what the model was fitted to?
+        _ = wiring.embedder
     wiring.ensure_setup()
     publisher = EmbeddingPublisher(wiring.kafka, wiring.topics)
     failed: list[tuple[str, str]] = []

@@ -15,6 +15,7 @@ from neardup.cli.wiring import Wiring
 from neardup.demo.corpus import Copy, clear, image_id, make_copies, plan_copies, sample_photos
 from neardup.demo.sheet import write_sheet
 from neardup.embedder.fence import Fence
+from neardup.errors import ConfigError
 from neardup.evaluation.figures import found_by_edit, judge
 from neardup.settings import Settings
 from neardup.types import ImageId
@@ -25,9 +26,11 @@ NAMESPACE = "demo"
 
 
 class DemoRun:
-    """One demo. `quiet`: no progress, for programs."""
+    """One demo. `quiet`: no progress, for programs. Raises ConfigError."""
 
     def __init__(self, settings: Settings, *, quiet: bool) -> None:
+        if settings.lsh.model is not None:
+            raise ConfigError("NEARDUP_LSH__MODEL: the demo has embeddings of its own; unset it")
         self._folder = settings.local.home / "demo"
         self._fence = Fence(settings.decode)
         self._path = PathRun(settings, NAMESPACE, self._folder, quiet=quiet)

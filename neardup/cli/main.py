@@ -32,6 +32,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "dead-letters": ("neardup.cli.dead_letters:dead_letters", "Messages that could not be processed."),
     "evaluate": ("neardup.cli.evaluate:evaluate", "How good the clusters of known pictures are."),
     "edits": ("neardup.cli.evaluate:edits", "Make edited copies of pictures, for an evaluation."),
+    "fit": ("neardup.cli.fit:fit_command", "Fit an LSH model to embeddings of your own."),
     "train": ("neardup.cli.train:train", "Train the embedder's whitening and the scorer from images."),
 }
 

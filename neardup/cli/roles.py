@@ -26,7 +26,7 @@ def _join(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
         wiring.kafka,
         wiring.topics,
         settings=wiring.settings.ingest,
-        dimensions=(wiring.embedder.lsh_dimension, wiring.embedder.score_dimension),
+        dimensions=wiring.dimensions,
         store=wiring.store,
         dead_letters=_dead_letters(wiring),
         clock=SystemClock(),

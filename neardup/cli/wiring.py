@@ -1,15 +1,18 @@
 """Where concrete adapters meet: settings in, ports out. Everything is made when it is first asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from neardup.cli.plugins import load_embedder, load_plugin
 from neardup.engines.endpoints import local_endpoints
+from neardup.errors import ConfigError
+from neardup.fitting.model import FittedModel
 from neardup.lsh import LshModel
 from neardup.settings import Settings, load_settings
 from neardup.topics import Topics
+from neardup.types import Embeddings
 
 if TYPE_CHECKING:
     from opensearchpy import OpenSearch
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
     from query.heads import Heads
     from query.similar_images import SimilarImages
 
-__all__ = ["Wiring", "opened", "resolve"]
+__all__ = ["Wiring", "check_embedder", "load_fitted", "opened", "resolve"]
+
+_SHAPE = frozenset({"tables", "bits_per_table", "seed"})
 
 
 @contextmanager
@@ -71,12 +76,57 @@ def resolve(settings: Settings) -> Settings:
     return Settings.model_validate(values)
 
 
+def load_fitted(settings: Settings) -> FittedModel | None:
+    """The fitted LSH model that the settings name. Raises ConfigError when it cannot be used, or when the settings ask
+    for another shape than it has."""
+    path = settings.lsh.model
+    if path is None:
+        return None
+    fitted = FittedModel.load(path)
+    for name in sorted(_SHAPE & settings.lsh.model_fields_set):
+        wanted, has = getattr(settings.lsh, name), getattr(fitted, name)
+        if wanted != has:
+            raise ConfigError(f"NEARDUP_LSH__{name.upper()}: {wanted}, but the LSH model {path} has {has}; unset it")
+    return fitted
+
+
+def _shaped_by(fitted: FittedModel, settings: Settings) -> Settings:
+    shape = {name: getattr(fitted, name) for name in _SHAPE}
+    return settings.model_copy(update={"lsh": settings.lsh.model_copy(update=shape)})
+
+
+def check_embedder(embedder: "Embedder", fitted: FittedModel, *, name: str) -> None:
+    """Raises ConfigError unless the embedder makes the embeddings that the model was fitted to."""
+    made = (embedder.version, embedder.lsh_dimension, embedder.score_dimension)
+    if made != (fitted.embeddings, fitted.lsh_dimension, fitted.score_dimension):
+        raise ConfigError(
+            f"NEARDUP_EMBEDDER: {name!r} makes embeddings {made[0]} of {made[1]} and {made[2]} numbers, the LSH model "
+            f"is for {fitted.embeddings} of {fitted.lsh_dimension} and {fitted.score_dimension}; image files cannot be "
+            "embedded without its plug-in"
+        )
+
+
+class _LateEmbedder:
+    """The embedder, loaded when the first file is to be embedded: who publishes embeddings may have no plug-in."""
+
+    def __init__(self, fitted: FittedModel, load: Callable[[], "Embedder"]) -> None:
+        self.version = fitted.embeddings
+        self.lsh_dimension = fitted.lsh_dimension
+        self.score_dimension = fitted.score_dimension
+        self._load = load
+
+    def embed(self, data: bytes) -> Embeddings:
+        return self._load().embed(data)
+
+
 class Wiring:
     """The ports of one process. Adapters live as long as the process."""
 
     def __init__(self, settings: Settings) -> None:
-        self.settings = resolve(settings)
-        self.local = self.settings is not settings
+        self.fitted = load_fitted(settings)
+        resolved = resolve(settings)
+        self.local = resolved is not settings
+        self.settings = resolved if self.fitted is None else _shaped_by(self.fitted, resolved)
         self.topics = Topics(settings.namespace)
 
     @cached_property
@@ -90,12 +140,24 @@ class Wiring:
 
     @cached_property
     def embedder(self) -> "Embedder":
-        """The embedder."""
-        return load_embedder(self.settings.embedder)
+        """The embedder. Raises ConfigError when it does not make the embeddings that the fitted LSH model is for."""
+        embedder = load_embedder(self.settings.embedder)
+        if self.fitted is not None:
+            check_embedder(embedder, self.fitted, name=self.settings.embedder)
+        return embedder
+
+    @cached_property
+    def dimensions(self) -> tuple[int, int]:
+        """Of the embeddings that producers publish: for the terms, for the scorer."""
+        if self.fitted is not None:
+            return self.fitted.lsh_dimension, self.fitted.score_dimension
+        return self.embedder.lsh_dimension, self.embedder.score_dimension
 
     @cached_property
     def lsh(self) -> LshModel:
-        """The LSH model for this embedder."""
+        """The LSH model: the fitted one, or one for this embedder."""
+        if self.fitted is not None:
+            return self.fitted.lsh
         lsh = self.settings.lsh
         return LshModel(
             dimension=self.embedder.lsh_dimension,
@@ -214,7 +276,7 @@ class Wiring:
 
         search = self.settings.search
         return SimilarImages(
-            embedder=self.embedder,
+            embedder=self.embedder if self.fitted is None else _LateEmbedder(self.fitted, lambda: self.embedder),
             lsh=self.lsh,
             search=self.search,
             scorer=self.scorer,
@@ -226,14 +288,16 @@ class Wiring:
         )
 
     def setup(self, *, dry_run: bool = False) -> list[str]:
-        """Create what is missing on every engine; returns the changes, one line each. Idempotent."""
+        """Create what is missing on every engine; returns the changes, one line each. Idempotent. Raises
+        IncompatibleIndexError, before anything is changed, when the namespace belongs to another lsh_version."""
         from graph.redis_cache import setup_functions as setup_cache
         from graph.schema import setup_schema
         from neardup.topic_setup import setup_topics
-        from opensearch_templates.setup import setup_index
+        from opensearch_templates.setup import check_versions, setup_index
         from query.redis_lanes import setup_functions as setup_limit
 
         settings = self.settings
+        check_versions(self.opensearch, settings.namespace, self.lsh.version)
         return [
             *setup_topics(self.kafka, self.topics, settings.kafka, dry_run=dry_run),
             *setup_index(self.opensearch, settings, self.lsh.version, dry_run=dry_run),

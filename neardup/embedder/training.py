@@ -19,8 +19,9 @@ from neardup.edits.named import EDITS, varied_edit
 from neardup.embedder.decode import FORMATS
 from neardup.embedder.features import FEATURES_VERSION, HAND_SLICE, RawFeatures
 from neardup.embedder.fence import Fence
-from neardup.embedder.whitening import Projection, Whitening, fit_projection
+from neardup.embedder.whitening import Whitening, fit_projection
 from neardup.errors import ConfigError, InvalidImageError
+from neardup.projection import Projection
 from neardup.settings import load_settings
 from neardup.types import Vector
 

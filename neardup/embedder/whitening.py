@@ -17,31 +17,15 @@ import numpy.typing as npt
 
 from neardup.embedder.features import HAND_SLICE, RAW_WIDTH
 from neardup.errors import ConfigError
+from neardup.projection import Projection
 from neardup.types import Embeddings, Vector
 
-__all__ = ["HAND_WEIGHT", "Projection", "Whitening", "fit_projection", "shipped_whitening"]
+__all__ = ["HAND_WEIGHT", "Whitening", "fit_principal", "fit_projection", "shipped_whitening"]
 
 HAND_WEIGHT: Final = 0.6
 """Length of the part of the score embedding that comes from the hand features alone; the other part has length 1."""
 
 _FORMAT: Final = 1
-
-Half = npt.NDArray[np.float16]
-
-
-@dataclass(frozen=True, slots=True)
-class Projection:
-    """(features - mean) @ matrix, scaled to length 1. Kept in half precision, which costs no recall."""
-
-    mean: Half
-    matrix: Half
-
-    def apply(self, features: Vector) -> Vector:
-        """Shape (n, features) -> (n, dimension), float32, rows of length 1 (a row without any direction: zeros)."""
-        projected = (features - self.mean.astype(np.float32)) @ self.matrix.astype(np.float32)
-        length = np.linalg.norm(projected, axis=1, keepdims=True)
-        unit: Vector = (projected / np.maximum(length, 1e-12)).astype(np.float32)
-        return unit
 
 
 @dataclass(frozen=True)
@@ -61,11 +45,11 @@ class Whitening:
 
     @property
     def lsh_dimension(self) -> int:
-        return int(self.whole.matrix.shape[1])
+        return self.whole.dimension
 
     @property
     def score_dimension(self) -> int:
-        return self.lsh_dimension + int(self.hand.matrix.shape[1])
+        return self.lsh_dimension + self.hand.dimension
 
     def embed(self, raw: Vector) -> tuple[Vector, Vector]:
         """Raw features (n, RAW_WIDTH) -> embeddings for terms and for the scorer, (n, dimension) each."""
@@ -124,11 +108,32 @@ def fit_projection(
     covariance[np.diag_indices_from(covariance)] += ridge * np.trace(covariance) / len(covariance)
     spread, directions = np.linalg.eigh(covariance)
     whiten = directions / np.sqrt(spread) @ directions.T
-    between = (originals - mean) @ whiten
-    variance, axes = np.linalg.eigh(between.T @ between / len(between))
+    return _projection(mean, whiten @ _kept_axes((originals - mean) @ whiten, dimension, flatten=flatten))
+
+
+def fit_principal(embeddings: Vector, *, dimension: int, shrink: float, flatten: float) -> Projection:
+    """Learn a projection from embeddings (n, d) alone: their main directions, made more equal.
+
+    `shrink`: share of the average variance added to every direction before that, so that those with next to none are
+    not blown up. `flatten`: as in `fit_projection`.
+    """
+    mean = embeddings.mean(axis=0, dtype=np.float64)
+    return _projection(mean, _kept_axes(embeddings - mean, dimension, shrink=shrink, flatten=flatten))
+
+
+def _kept_axes(
+    centred: npt.NDArray[np.float64], dimension: int, *, flatten: float, shrink: float = 0.0
+) -> npt.NDArray[np.float64]:
+    """The directions (d, dimension) in which rows (n, d) vary most, scaled."""
+    variance, axes = np.linalg.eigh(centred.T @ centred / len(centred))
     kept = slice(None, -dimension - 1, -1)
-    matrix = whiten @ (axes[:, kept] * variance[kept] ** (-flatten / 2))
+    shrunk = variance[kept] + shrink * variance.mean()
+    scaled: npt.NDArray[np.float64] = axes[:, kept] * shrunk ** (-flatten / 2)
+    return scaled
+
+
+def _projection(mean: npt.NDArray[np.float64], matrix: npt.NDArray[np.float64]) -> Projection:
     # Eigenvectors have no sign of their own; and half precision wants numbers near 1.
-    matrix *= np.sign(matrix[np.abs(matrix).argmax(axis=0), np.arange(dimension)])
+    matrix = matrix * np.sign(matrix[np.abs(matrix).argmax(axis=0), np.arange(matrix.shape[1])])
     matrix /= np.abs(matrix).max()
     return Projection(mean.astype(np.float16), matrix.astype(np.float16))

@@ -1,0 +1,1 @@
+"""LSH models for embeddings of any origin: checked samples, fitted projections, what to expect of them."""
