@@ -30,6 +30,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "index": ("neardup.cli.index:index", "The index: its state, and merging it."),
     "search-limits": ("neardup.cli.search_limits:search_limits", "How much of the search limit is in use."),
     "dead-letters": ("neardup.cli.dead_letters:dead_letters", "Messages that could not be processed."),
+    "models": ("neardup.cli.models:models", "Export the scorer's model for TensorFlow Serving."),
     "train": ("neardup.cli.train:train", "Train the embedder's whitening and the scorer from images."),
 }
 
