@@ -1,6 +1,7 @@
 """Environments of their own for packages that do not go together with the project's, or are too large for it."""
 
 import hashlib
+import importlib.util
 import os
 import subprocess
 import sys
@@ -41,7 +42,13 @@ def _python(name: str, requirements: Sequence[str], options: Sequence[str] = ())
     if not stamp.exists() or stamp.read_text() != digest:
         venv.create(folder, with_pip=False, clear=True)
         # The pip that is there installs into the new environment.
-        command = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet", *options, *requirements]
+        command = [_with_pip(), "-m", "pip", "--python", str(python), "install", "--quiet", *options, *requirements]
         subprocess.run(command, check=True, timeout=1200)
         stamp.write_text(digest)
     return python
+
+
+def _with_pip() -> str:
+    """This Python, or the one that its environment was made with: an environment may have no pip."""
+    base = str(getattr(sys, "_base_executable", sys.executable))
+    return sys.executable if importlib.util.find_spec("pip") else base

@@ -12,9 +12,10 @@ import onnx
 import pytest
 
 from neardup.types import PairBatch, Vector
+from scorer.calibration import CalibrationRecord, save
 from scorer.client import TensorFlowServingScorer
-from scorer.layout import MODEL_FILE, shipped_models
-from scorer.network import constants_of
+from scorer.layout import MODEL_FILE, new_version, shipped_models
+from scorer.network import Network, constants_of, to_onnx
 from scorer.runtime import OnnxModel
 from tests.models import copy_version
 from tests.peers.environments import pythie_python, train_python, with_our_packages
@@ -43,8 +44,8 @@ def exported(train: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "neardup"
 
 
-def export(python: Path, models: Path, folder: Path) -> "subprocess.CompletedProcess[str]":
-    command = [str(python), "-m", "neardup", "models", "export", "--version", "1", "--json"]
+def export(python: Path, models: Path, folder: Path, version: int = 1) -> "subprocess.CompletedProcess[str]":
+    command = [str(python), "-m", "neardup", "models", "export", "--version", str(version), "--json"]
     return subprocess.run(
         [*command, "--model-dir", str(models), "--to", str(folder)],
         env=with_our_packages(),
@@ -139,6 +140,17 @@ def test_an_export_lies_beside_its_onnx_model(exported: Path) -> None:
     assert {"saved_model.pb", "variables", "model.onnx", "calibration.json"} <= names
     assert [path.name for path in exported.iterdir()] == ["1"]
     assert OnnxModel.load(exported, 1).input_shapes["probe"] == (-1, 352)
+
+
+def test_a_scorer_of_another_dimension_is_exported(train: Path, tmp_path: Path) -> None:
+    record = CalibrationRecord(model_version=7, match_threshold=0.9, head_bound=0.5, obtained="a test")
+    with new_version(tmp_path / "models", 7) as folder:
+        onnx.save(to_onnx(Network.initial(40, seed=3)), folder / MODEL_FILE)
+        save(record, folder)
+    done = export(train, tmp_path / "models", tmp_path / "out", version=7)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["difference"] < 1e-5
+    assert (tmp_path / "out" / "neardup" / "7" / "saved_model.pb").is_file()
 
 
 def test_other_models_are_not_exported(train: Path, tmp_path: Path) -> None:
