@@ -16,13 +16,36 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from neardup.errors import ConfigError
 from neardup.types import PairBatch, Vector
 from scorer.features import OVERLAP_SCALE, cosine, overlap_feature, squared_differences
 from scorer.wire import INPUTS, OUTPUT
 
-__all__ = ["Network", "to_onnx"]
+__all__ = ["Network", "constants_of", "to_onnx"]
 
 _UNITS: Final = 32
+
+_STEPS: Final[tuple[tuple[str, list[str], str], ...]] = (
+    ("Sub", ["probe", "candidate"], "difference"),
+    ("Mul", ["difference", "difference"], "squared"),
+    ("Gemm", ["squared", "metric", "offsets"], "inner"),
+    ("Softplus", ["inner"], "hidden"),
+    ("Mul", ["probe", "candidate"], "products"),
+    ("ReduceSum", ["products", "columns"], "product"),
+    ("ReduceL2", ["probe", "columns"], "probe_length"),
+    ("ReduceL2", ["candidate", "columns"], "candidate_length"),
+    ("Mul", ["probe_length", "candidate_length"], "lengths"),
+    ("Max", ["lengths", "tiny"], "positive_lengths"),
+    ("Div", ["product", "positive_lengths"], "cosine"),
+    ("Mul", ["overlap", "overlap_scale"], "overlap_share"),
+    ("Add", ["overlap_share", "one"], "overlap_plus_one"),
+    ("Log", ["overlap_plus_one"], "overlap_feature"),
+    ("Concat", ["hidden", "cosine", "overlap_feature"], "features"),
+    ("Gemm", ["features", "weights", "bias"], "logit"),
+    ("Sigmoid", ["logit"], "probability"),
+    ("Squeeze", ["probability", "columns"], OUTPUT),
+)
+"""The ONNX graph: operator, inputs, output."""
 
 
 @dataclass(slots=True)
@@ -97,27 +120,7 @@ def to_onnx(network: Network) -> onnx.ModelProto:
         "tiny": np.array(1e-12, np.float32),
         "columns": np.array([1], np.int64),
     }
-    steps: tuple[tuple[str, list[str], str], ...] = (
-        ("Sub", ["probe", "candidate"], "difference"),
-        ("Mul", ["difference", "difference"], "squared"),
-        ("Gemm", ["squared", "metric", "offsets"], "inner"),
-        ("Softplus", ["inner"], "hidden"),
-        ("Mul", ["probe", "candidate"], "products"),
-        ("ReduceSum", ["products", "columns"], "product"),
-        ("ReduceL2", ["probe", "columns"], "probe_length"),
-        ("ReduceL2", ["candidate", "columns"], "candidate_length"),
-        ("Mul", ["probe_length", "candidate_length"], "lengths"),
-        ("Max", ["lengths", "tiny"], "positive_lengths"),
-        ("Div", ["product", "positive_lengths"], "cosine"),
-        ("Mul", ["overlap", "overlap_scale"], "overlap_share"),
-        ("Add", ["overlap_share", "one"], "overlap_plus_one"),
-        ("Log", ["overlap_plus_one"], "overlap_feature"),
-        ("Concat", ["hidden", "cosine", "overlap_feature"], "features"),
-        ("Gemm", ["features", "weights", "bias"], "logit"),
-        ("Sigmoid", ["logit"], "probability"),
-        ("Squeeze", ["probability", "columns"], OUTPUT),
-    )
-    nodes = [helper.make_node(kind, inputs, [output]) for kind, inputs, output in steps]
+    nodes = [helper.make_node(kind, inputs, [output]) for kind, inputs, output in _STEPS]
     next(node for node in nodes if node.op_type == "Concat").attribute.append(helper.make_attribute("axis", 1))
     dimension = len(network.metric)
     inputs = [
@@ -130,3 +133,12 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     onnx.checker.check_model(model)
     return model
+
+
+def constants_of(model: onnx.ModelProto) -> dict[str, npt.NDArray[np.float32]]:
+    """The numbers in a model that `to_onnx` wrote, by name: `metric` (dimension, units), `offsets` (units,), `weights`
+    (units + 2, 1), `bias` (1,), `overlap_scale` (). Raises ConfigError when it is another kind of model."""
+    steps = tuple((node.op_type, list(node.input), *node.output) for node in model.graph.node)
+    if steps != _STEPS:
+        raise ConfigError("this is not a model that `neardup train scorer` made: its graph is another")
+    return {stored.name: numpy_helper.to_array(stored) for stored in model.graph.initializer}

@@ -1,0 +1,116 @@
+"""A version of the scorer as a SavedModel, for TensorFlow Serving: the same numbers, the same order of computing.
+
+The only file that imports TensorFlow, which takes seconds and half a gigabyte: only `neardup models export` imports it.
+Needs `pip install neardup[train]`.
+"""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+import tensorflow as tf
+
+from neardup.errors import ConfigError
+from neardup.types import Vector
+from scorer import calibration
+from scorer.layout import MODEL_FILE, new_version, version_folder
+from scorer.network import constants_of
+from scorer.runtime import OnnxModel
+from scorer.wire import INPUTS, OUTPUT, SIGNATURE
+
+__all__ = ["TOLERANCE", "Exported", "export"]
+
+TOLERANCE: Final = 1e-5
+"""Largest difference between a score of the SavedModel and of the ONNX model."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`folder`: of the version; `difference`: the largest one between both models, over `pairs` pairs."""
+
+    folder: Path
+    difference: float
+    pairs: int
+
+
+def export(models: Path, version: int, destination: Path) -> Exported:
+    """Write a version of the folder `models` into the folder `destination`: SavedModel, ONNX model and calibration.
+
+    A version of that number in `destination` is replaced, in one step and only when both models give equal scores.
+    Raises ConfigError when the version is not there, is not the scorer of this project, or the two models differ.
+    """
+    source = version_folder(models, version)
+    calibration.load(source)
+    onnx_model = OnnxModel.load(models, version)
+    constants = constants_of(onnx.load(source / MODEL_FILE))
+    with new_version(destination, version) as folder:
+        for file in (MODEL_FILE, calibration.CALIBRATION_FILE):
+            shutil.copy2(source / file, folder / file)
+        _save(constants, folder)
+        # What is compared is what lies on the disk.
+        served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
+        difference, pairs = _difference(onnx_model, served)
+        if not difference <= TOLERANCE:
+            raise ConfigError(f"version {version}: SavedModel and ONNX differ by {difference:.2g} > {TOLERANCE:g}")
+    return Exported(destination / str(version), difference, pairs)
+
+
+def _save(constants: Mapping[str, npt.NDArray[np.float32]], folder: Path) -> None:
+    metric, offsets, weights, bias, overlap_scale = (
+        tf.constant(constants[name]) for name in ("metric", "offsets", "weights", "bias", "overlap_scale")
+    )
+    dimension = len(constants["metric"])
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, width], tf.float32, name=name)
+            for name, width in zip(INPUTS, (dimension, dimension, 1), strict=True)
+        ]
+    )  # type: ignore[untyped-decorator,unused-ignore]
+    def score(probe: Any, candidate: Any, overlap: Any) -> dict[str, Any]:
+        """The graph of `scorer.network.to_onnx`, step by step."""
+        hidden = tf.nn.softplus(tf.matmul(tf.square(probe - candidate), metric) + offsets)
+        product = tf.reduce_sum(probe * candidate, axis=1, keepdims=True)
+        lengths = tf.norm(probe, axis=1, keepdims=True) * tf.norm(candidate, axis=1, keepdims=True)
+        cosine = product / tf.maximum(lengths, 1e-12)
+        features = tf.concat([hidden, cosine, tf.math.log(overlap * overlap_scale + 1)], axis=1)
+        return {OUTPUT: tf.squeeze(tf.sigmoid(tf.matmul(features, weights) + bias), axis=1)}
+
+    tf.saved_model.save(tf.Module(), str(folder), signatures={SIGNATURE: score})
+
+
+def _difference(model: OnnxModel, served: Any) -> tuple[float, int]:
+    """The largest difference of scores, and over how many pairs; infinite when one is no number."""
+    largest, count = 0.0, 0
+    for arrays in _trials(model.input_shapes[INPUTS[0]][1]):
+        expected = model.run(arrays)[OUTPUT]
+        found = served(**{name: tf.constant(array) for name, array in arrays.items()})[OUTPUT].numpy()
+        if found.shape != expected.shape or not np.isfinite([found, expected]).all():
+            return float("inf"), count
+        largest, count = max(largest, float(np.abs(found - expected).max())), count + len(expected)
+    return largest, count
+
+
+def _trials(dimension: int) -> Iterator[dict[str, Vector]]:
+    """Random pairs from equal to unlike, short and long, and the corners of what is allowed."""
+    rng = np.random.default_rng(0)
+    for scale in (1e-20, 1e-3, 0.05, 1.0, 1e3):
+        probe = rng.normal(size=(600, dimension), scale=scale)
+        distance = np.repeat([0.0, 0.1, 0.5, 1.0], 150)[:, None]
+        candidate = probe + distance * rng.normal(size=probe.shape, scale=scale)
+        yield _arrays(probe, candidate, rng.integers(0, 513, len(probe)))
+    one = rng.normal(size=(1, dimension), scale=0.05)
+    zero = np.zeros_like(one)
+    for probe, candidate in ((one, one), (one, -one), (one, zero), (zero, zero), (one, one * 1e6)):
+        for overlap in (0, 1, 512, 1_000_000):
+            yield _arrays(probe, candidate, np.array([overlap]))
+
+
+def _arrays(probe: npt.NDArray[Any], candidate: npt.NDArray[Any], overlap: npt.NDArray[Any]) -> dict[str, Vector]:
+    values = (probe, candidate, overlap[:, None])
+    return {name: value.astype(np.float32) for name, value in zip(INPUTS, values, strict=True)}
