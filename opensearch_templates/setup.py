@@ -123,7 +123,7 @@ def check_versions(client: OpenSearch, namespace: str, lsh_version: str) -> None
             if images:
                 raise IncompatibleIndexError(
                     f"namespace {namespace}: index {index} holds {images} images of lsh_version {other}, the settings "
-                    f"make {lsh_version} (embedder, NEARDUP_LSH settings, fitted model); set them back or use another "
+                    f"make {lsh_version} (embedder, LSH settings, fitted model); set them back or use another "
                     "namespace"
                 )
 

@@ -37,8 +37,8 @@ def write_report(
     threshold: float,
     decode: Decode = decode,
 ) -> None:
-    """`facts`: what to print above, name and value; `decode` reads the pictures. Of one edit only some misses are shown,
-    so that all get room."""
+    """`facts`: what to print above, name and value; `decode` reads the pictures. Of one edit only some misses are
+    shown, so that all get room."""
     shown: dict[str, int] = {}
     misses: list[tuple[Miss, _Shown, _Shown]] = []
     for miss in judgement.misses:

@@ -12,7 +12,7 @@ _HEIGHT = 112
 
 
 def thumbnail(file: Path, decode: Decode) -> str:
-    """A JPEG at most 112 pixels high and twice as wide, in base64; `decode` reads the file. Raises InvalidImageError."""
+    """A JPEG at most 112 pixels high and twice as wide, in base64. Raises InvalidImageError."""
     picture = decode(file.read_bytes(), side=2 * _HEIGHT)
     picture.thumbnail((2 * _HEIGHT, _HEIGHT))
     stream = BytesIO()

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Protocol
 
 import pytest
 
@@ -19,7 +19,7 @@ from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
 from neardup.cli.worker import ROLES, role_command
 from neardup.demo.corpus import Copy, make_copies, plan_copies, sample_photos
-from neardup.settings import LocalSettings, Settings
+from neardup.settings import LocalSettings, LshSettings, Settings
 from neardup.supervisor import Supervisor
 from neardup.types import Embeddings, ImageId
 from tests.engines_fixture import EngineSettings
@@ -88,17 +88,22 @@ class Pipeline:
             drain.close()
 
 
-PipelineFactory = Callable[[str], Pipeline]
+class PipelineFactory(Protocol):
+    """namespace, and the LSH settings if not the usual ones -> a pipeline that runs until the test ends."""
+
+    def __call__(self, namespace: str, *, lsh: LshSettings | None = None) -> Pipeline: ...
 
 
 @pytest.fixture
 def pipeline(engine_settings: EngineSettings, tmp_path: Path) -> Iterator[PipelineFactory]:
-    """namespace -> a pipeline that runs until the test ends."""
+    """See PipelineFactory."""
     running: list[Pipeline] = []
     logs: list[IO[bytes]] = []
 
-    def start(namespace: str) -> Pipeline:
+    def start(namespace: str, *, lsh: LshSettings | None = None) -> Pipeline:
         settings = engine_settings(namespace)
+        if lsh is not None:
+            settings = settings.model_copy(update={"lsh": lsh})
         wiring = Wiring(settings)
         wiring.drop()
         wiring.setup()
@@ -125,15 +130,20 @@ def pipeline(engine_settings: EngineSettings, tmp_path: Path) -> Iterator[Pipeli
 def environment(settings: Settings) -> dict[str, str]:
     """The environment that gives a process these settings."""
     assert settings.redis.url is not None
-    return os.environ | {
-        "NEARDUP_NAMESPACE": settings.namespace,
-        "NEARDUP_KAFKA__BOOTSTRAP_SERVERS": str(settings.kafka.bootstrap_servers),
-        "NEARDUP_OPENSEARCH__URL": str(settings.opensearch.url),
-        "NEARDUP_JANUSGRAPH__URL": str(settings.janusgraph.url),
-        "NEARDUP_REDIS__URL": settings.redis.url.get_secret_value(),
-        "NEARDUP_SCORER__ENDPOINT": str(settings.scorer.endpoint),
-        "NEARDUP_LOCAL__HOME": str(settings.local.home),
-    }
+    model = {} if settings.lsh.model is None else {"NEARDUP_LSH__MODEL": str(settings.lsh.model)}
+    return (
+        os.environ
+        | model
+        | {
+            "NEARDUP_NAMESPACE": settings.namespace,
+            "NEARDUP_KAFKA__BOOTSTRAP_SERVERS": str(settings.kafka.bootstrap_servers),
+            "NEARDUP_OPENSEARCH__URL": str(settings.opensearch.url),
+            "NEARDUP_JANUSGRAPH__URL": str(settings.janusgraph.url),
+            "NEARDUP_REDIS__URL": settings.redis.url.get_secret_value(),
+            "NEARDUP_SCORER__ENDPOINT": str(settings.scorer.endpoint),
+            "NEARDUP_LOCAL__HOME": str(settings.local.home),
+        }
+    )
 
 
 @pytest.fixture
