@@ -141,6 +141,8 @@ class PredictionService:
         if spec.name != self.model_name:
             message = f"model {spec.name!r} is not served here, only {self.model_name!r}"
             _abort(context, message, grpc.StatusCode.NOT_FOUND)
+        if spec.version_label:
+            _abort(context, f"version_label {spec.version_label!r}: versions have no labels here")
 
     def _fill_spec(self, spec: Any, model: OnnxModel) -> None:
         spec.name = self.model_name

@@ -120,6 +120,25 @@ def test_an_unknown_model_and_version_are_named(server: PredictionServer) -> Non
         assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+def test_a_version_may_be_asked_for_by_number_but_not_by_label(server: PredictionServer) -> None:
+    request = predict_request()
+    request.model_spec.version.value = 1
+    assert call(server.endpoint, wire.PREDICT, request).model_spec.version.value == 1
+    request.model_spec.version_label = "stable"
+    with pytest.raises(grpc.RpcError, match="version_label 'stable'") as caught:
+        call(server.endpoint, wire.PREDICT, request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_bytes_that_are_no_request_are_refused(server: PredictionServer) -> None:
+    with grpc.insecure_channel(server.endpoint) as channel:
+        send = channel.unary_unary(wire.PREDICT.path, None, None)
+        for data in (b"\x12\xff", b"\x0f", b"\x0a\x02\xff\xff"):
+            with pytest.raises(grpc.RpcError, match="not a PredictRequest") as caught:
+                send(data, timeout=10)
+            assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
 def test_many_rows_in_one_request_and_in_parts(server: PredictionServer) -> None:
     pairs = batch(9000)
     with (
