@@ -12,11 +12,15 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from neardup.edits.backdrops import DRAWN, Backdrops, PictureBackdrops
 from neardup.edits.named import EDITS, HARD_EDITS, Edit
+from neardup.embedder.decode import decode
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.evaluation.manifest import ORIGINAL, Row, write_manifest
 from neardup.types import ImageId
 
 __all__ = ["make_copies"]
+
+_LONG_SIDE = 1280
+"""Of the copies; larger pictures are made smaller first, as they are on the web. Originals stay as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +95,11 @@ def _make(work: _Work) -> list[Row] | str:
     backdrops: Backdrops = PictureBackdrops(work.others) if work.others else DRAWN
     every = (*EDITS, *HARD_EDITS)
     try:
-        copies = [(every[number], *every[number].apply(data, work.picture.name, backdrops)) for number in work.edits]
+        image = decode(data, side=_LONG_SIDE)
+        copies = [
+            (every[number], *every[number].apply_to_picture(image, work.picture.name, backdrops))
+            for number in work.edits
+        ]
     except InvalidImageError as exc:
         return str(exc)
     folder = work.out / work.source_id
