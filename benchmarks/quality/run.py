@@ -215,12 +215,13 @@ def _by_source(
         precision = min(each.figures.precision for each in judged)
         wrong = max(each.figures.wrong_share for each in judged)
         recall = sum(each.total.recall for each in judged) / len(judged)
-        if judged[0].sources >= _LEAST_PICTURES:
+        pictures = len({row.source_id for row in rows if row.edit != ORIGINAL})
+        if pictures >= _LEAST_PICTURES:
             found.append((precision, wrong, recall))
         report.row(
             f"{edits.name} edits, each source by itself (offline, worst of {plan.orders} orders)",
             source=source,
-            pictures=judged[0].sources,
+            pictures=pictures,
             images=judged[0].figures.images,
             precision=f"{precision:.4f}",
             wrong_share=f"{wrong:.4f}",
