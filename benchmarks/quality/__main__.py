@@ -27,6 +27,7 @@ def main() -> None:
     parser.add_argument("--at-most", type=int, metavar="N", help="pictures of each folder, instead of 16 (or 4)")
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--html", type=Path, metavar="FILE", help="the report of neardup evaluate, harder edits")
+    parser.add_argument("--copies", type=Path, metavar="DIR", help="where the copies are kept, and used again")
     parser.add_argument("--cache", type=Path, default=Path("features"), help="features of training, kept")
     parser.add_argument("--no-engines", action="store_true", help="leave out the whole path: offline figures only")
     parser.add_argument("--retrain", action="store_true", help="leave-one-source-out with weights trained anew")
@@ -43,7 +44,7 @@ def main() -> None:
                 report,
                 plan,
                 arguments.pictures,
-                Path(folder),
+                arguments.copies or Path(folder),
                 cache=arguments.cache,
                 html=arguments.html,
                 engines=not arguments.no_engines,

@@ -15,7 +15,7 @@ from benchmarks.search.report import Report
 from neardup.cli.evaluate_run import EvaluationRun
 from neardup.edits.named import EDITS, HARD_EDITS
 from neardup.evaluation.judgement import Judgement, Tally
-from neardup.evaluation.manifest import ORIGINAL, Row, write_manifest
+from neardup.evaluation.manifest import ORIGINAL, Row, read_manifest, write_manifest
 from neardup.settings import Settings, load_settings
 
 __all__ = ["Plan", "run"]
@@ -64,29 +64,21 @@ def run(
 ) -> None:
     """Everything, with tables as soon as they are complete."""
     settings = load_settings()
-    corpus = find_corpus(folders, cache, at_most=plan.at_most, demo=plan.demo)
-    report.note("pictures: " + ", ".join(f"{name} {len(files)}" for name, files in corpus.sources.items()))
-    rows = corpus.copies(out / "copies", hard=True, each=None)
-    report.note(f"{len(rows)} images written; embedding them")
+    rows = _rows(report, plan, folders, out, cache)
     report.figures["embed_ms"] = embed_ms(rows)
+    report.note(f"embedding {len(rows)} images")
     views = see(rows)
     model = Model.load(settings.scorer.model_dir)
-    for edits in (_set("everyday", "", rows, _EVERYDAY), _set("harder", "hard_", rows, _HARDER)):
+    sets = (_set("everyday", "", rows, _EVERYDAY), _set("harder", "hard_", rows, _HARDER))
+    for edits in sets:
         chosen, seen = [rows[number] for number in edits.numbers], views.of(edits.numbers)
         report.note(f"{edits.name} edits, offline: {len(chosen)} images")
         offline = cluster_offline(chosen, seen.embeddings, model, settings, seed=_SEED)
         _all(report, f"{edits.name} edits, all sources", "neardup, offline", offline)
-        headline = offline
-        if engines:
-            report.note(f"{edits.name} edits, whole path")
-            headline = _whole_path(
-                chosen, out / "copies" / f"{edits.name}.csv", settings, html if edits.prefix else None
-            )
-            _all(report, f"{edits.name} edits, all sources", "neardup, whole path", headline)
-        _headline(report, edits.prefix, headline)
+        _headline(report, edits.prefix, offline)
         report.note(f"{edits.name} edits, peers")
-        _peers(report, edits, chosen, seen, headline)
-        _edits(report, edits.name, headline)
+        _peers(report, edits, chosen, seen, offline)
+        _edits(report, edits.name, offline)
         report.flush()
         if not retrain:
             _by_source(
@@ -99,8 +91,27 @@ def run(
                 settings=settings,
             )
         report.flush()
+    # Last, because it takes longest: the figures of the real path replace those without engines.
+    for edits in sets if engines else ():
+        chosen = [rows[number] for number in edits.numbers]
+        report.note(f"{edits.name} edits, whole path")
+        real = _whole_path(chosen, out / f"{edits.name}.csv", settings, html if edits.prefix else None)
+        _all(report, f"{edits.name} edits, whole path", "neardup, whole path", real)
+        _headline(report, edits.prefix, real)
+        report.flush()
     if retrain:
         _leave_one_out(report, plan=plan, folders=folders, rows=rows, out=out, cache=cache, settings=settings)
+
+
+def _rows(report: Report, plan: Plan, folders: Sequence[Path], out: Path, cache: Path) -> list[Row]:
+    """The copies in `out`; made there unless an earlier run did."""
+    manifest = out / "manifest.csv"
+    if manifest.is_file():
+        report.note(f"copies of an earlier run: {manifest}")
+        return read_manifest(manifest)
+    corpus = find_corpus(folders, cache, at_most=plan.at_most, demo=plan.demo)
+    report.note("pictures: " + ", ".join(f"{name} {len(files)}" for name, files in corpus.sources.items()))
+    return corpus.copies(out, hard=True, each=None)
 
 
 def _set(name: str, prefix: str, rows: Sequence[Row], edits: frozenset[str]) -> _Set:
@@ -204,12 +215,13 @@ def _by_source(
         precision = min(each.figures.precision for each in judged)
         wrong = max(each.figures.wrong_share for each in judged)
         recall = sum(each.total.recall for each in judged) / len(judged)
-        if judged[0].sources >= _LEAST_PICTURES:
+        pictures = len({row.source_id for row in rows if row.edit != ORIGINAL})
+        if pictures >= _LEAST_PICTURES:
             found.append((precision, wrong, recall))
         report.row(
             f"{edits.name} edits, each source by itself (offline, worst of {plan.orders} orders)",
             source=source,
-            pictures=judged[0].sources,
+            pictures=pictures,
             images=judged[0].figures.images,
             precision=f"{precision:.4f}",
             wrong_share=f"{wrong:.4f}",
@@ -248,7 +260,7 @@ def _leave_one_out(
             continue
         report.note(f"training without {source}")
         weights = out / "without" / source
-        weights.mkdir(parents=True)
+        weights.mkdir(parents=True, exist_ok=True)
         whitening, scorers = train_without(folder, folders, cache, weights, _TRAINED_AT_MOST)
         seen[source] = mine, see(mine, whitening)
         models[source] = Model.load(scorers)

@@ -21,6 +21,9 @@ from neardup.types import ImageId
 
 __all__ = ["make_copies"]
 
+_LONG_SIDE = 1280
+"""Of the copies; larger pictures are made smaller first, as they are on the web. Originals stay as they are."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Work:
@@ -94,8 +97,9 @@ def _make(work: _Work) -> list[Row] | str:
     backdrops: Backdrops = PictureBackdrops(work.others) if work.others else DRAWN
     every = (*EDITS, *HARD_EDITS)
     try:
+        image = _fence().decode(data, side=_LONG_SIDE)
         copies = [
-            (every[number], *every[number].apply(data, work.picture.name, backdrops, decode=_fence().decode))
+            (every[number], *every[number].apply_to_picture(image, work.picture.name, backdrops))
             for number in work.edits
         ]
     except InvalidImageError as exc:

@@ -1,5 +1,6 @@
 """Files through the whole real path, in a namespace of their own: what `neardup demo` and `neardup evaluate` share."""
 
+import logging
 import os
 import threading
 import time
@@ -60,6 +61,8 @@ class PathRun:
         """Engines up, the namespace made anew. Raises NearDupError."""
         # Standard output is for what the command prints.
         configure_logging(verbose=False)
+        # It warns of a 404 also where one is expected: of a namespace that is not there yet.
+        logging.getLogger("opensearch").setLevel(logging.ERROR)
         with self.progress:
             with self.timed("engines"):
                 up(self.settings, reporter=_EngineBars(self.progress))

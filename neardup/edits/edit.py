@@ -40,8 +40,12 @@ class Edit:
     ) -> tuple[str, bytes]:
         """Image file -> suffix and bytes of the changed file; `backdrops` gives other pictures to edits that need some;
         `decode` reads the file. Raises InvalidImageError."""
+        return self.apply_to_picture(decode(data, side=2048), file_name, backdrops)
+
+    def apply_to_picture(self, image: Image.Image, file_name: str, backdrops: Backdrops = DRAWN) -> tuple[str, bytes]:
+        """The same for a picture that was decoded already."""
         rng = Random(f"{file_name}|{self.name}")  # noqa: S311 - places and noise, not secrets
-        return self.apply_to(decode(data, side=2048), rng, backdrops)
+        return self.apply_to(image, rng, backdrops)
 
     def apply_to(self, image: Image.Image, rng: Random, backdrops: Backdrops = DRAWN) -> tuple[str, bytes]:
         """The same for a decoded picture and the caller's own randomness."""

@@ -11,10 +11,10 @@ import pytest
 
 from neardup.dead_letters import read_dead_letters
 from neardup.demo.corpus import make_copies, plan_copies, sample_photos
-from neardup.demo.figures import judge
 from neardup.embedder.features import RawFeatures
 from neardup.embedder.trunk import MIDDLE, TOP
 from neardup.embedder.whitening import shipped_whitening
+from neardup.evaluation.figures import judge
 from neardup.settings import LshSettings, Settings, load_settings
 from neardup.types import Embeddings, ImageId
 from tests.e2e.conftest import PipelineFactory, environment
