@@ -108,6 +108,7 @@ class JanusGraphClusterStore:
             "members",
             {
                 "cluster": self._names.cluster_uid(cluster_id),
+                "projection": self._names.projection_uid,
                 "member": self._names.member,
                 "after": long(after),
                 "limit": long(limit + 1),

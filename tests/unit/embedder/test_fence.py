@@ -27,6 +27,15 @@ GOOD = encoded(picture(), "PNG")
 SLOW = many_scans(4096, 2000)
 
 
+_OTHERS: set[int] = set()
+
+
+@pytest.fixture(autouse=True)
+def _before() -> None:
+    """Tests that ran before in this process may have left a fence alive, with its decoders."""
+    _OTHERS.update(child.pid for child in _all_decoders())
+
+
 @pytest.fixture
 def fence() -> Iterator[Fence]:
     fence = Fence(DecodeSettings(timeout_seconds=LIMIT_SECONDS))
@@ -48,9 +57,12 @@ def outcome(fence: Fence, data: bytes) -> Image.Image | str:
 
 
 def decoders() -> list[psutil.Process]:
-    """The decoders of this process."""
-    children = psutil.Process().children()
-    return [child for child in children if "neardup.embedder.decoder" in child.cmdline()]
+    """The decoders of this process that a test of this file started."""
+    return [child for child in _all_decoders() if child.pid not in _OTHERS]
+
+
+def _all_decoders() -> list[psutil.Process]:
+    return [child for child in psutil.Process().children() if "neardup.embedder.decoder" in child.cmdline()]
 
 
 def test_no_malformed_file_crashes_or_stalls_and_each_has_a_reason(fence: Fence) -> None:
