@@ -1,7 +1,7 @@
-// A page of members, as of the applied position. Bindings: cluster uid; projection uid; member label; after; limit.
-// Answers rows [image id, member seq].
-// Without locks: a reader that waits for a writer's record and sees it given up goes on to the next one, and misses the
-// same record written again. Up to the position everything is committed, so nothing there comes or comes again.
+// A page of members. Bindings: cluster uid; projection uid; member label; after; limit. Answers rows [image id, member
+// seq].
+// It is read as of the applied position, up to which everything is committed, and without locks: a reader that waits for
+// a record of a writer that gives up goes on to the next one, and misses the same record written again.
 // local() makes the vertex-centric index serve the order; without it all edges are read and sorted.
 def tx = graph.buildTransaction().readOnly()
     .customOption('storage.berkeleyje.isolation-level', 'READ_COMMITTED').start()
