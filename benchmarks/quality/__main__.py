@@ -14,7 +14,7 @@ from pathlib import Path
 
 from benchmarks.quality.run import Plan, run
 from benchmarks.quality.views import missing_packages
-from benchmarks.search.report import Report
+from benchmarks.report import Report
 
 _QUICK = Plan(at_most=4, demo=24, orders=1)
 _FULL = Plan(at_most=16, demo=None, orders=3)
@@ -52,11 +52,7 @@ def main() -> None:
             )
     finally:
         # Also what was measured before something failed.
-        for name, value in report.figures.items():
-            report.row("figures", figure=name, value=float(value))
-        report.flush()
-        if arguments.json:
-            report.write(arguments.json)
+        report.finish(arguments.json)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from benchmarks.quality.offline import Model, cluster_offline
 from benchmarks.quality.peers import PEERS, Chain
 from benchmarks.quality.retrain import train_without
 from benchmarks.quality.views import Views, embed_ms, see
-from benchmarks.search.report import Report
+from benchmarks.report import Report
 from neardup.cli.evaluate_run import EvaluationRun
 from neardup.edits.named import EDITS, HARD_EDITS
 from neardup.evaluation.judgement import Judgement, Tally

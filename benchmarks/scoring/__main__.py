@@ -8,8 +8,8 @@ Prints tables; FILE gets {"figures": {name: number}, "rows": […]}. Two minutes
 import argparse
 from pathlib import Path
 
+from benchmarks.report import Report
 from benchmarks.scoring.run import Plan, run
-from benchmarks.search.report import Report
 
 _QUICK = Plan(seconds=1.5, batches=(200, 2500, 12_800), clients=(1, 4))
 _FULL = Plan(seconds=4.0, batches=(1, 20, 200, 2500, 12_800), clients=(1, 2, 4, 8))

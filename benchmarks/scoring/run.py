@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 import psutil
 
+from benchmarks.report import Report, percentiles
 from benchmarks.scoring.server import own_server
 from benchmarks.scoring.wire_cost import wire_seconds_a_row
-from benchmarks.search.report import Report, percentiles
 from neardup.types import PairBatch
 from scorer.client import TensorFlowServingScorer
 from scorer.layout import newest_version, shipped_models

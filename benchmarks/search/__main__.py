@@ -9,9 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.report import Report
 from benchmarks.search.engine import own_opensearch
 from benchmarks.search.peers import missing_packages
-from benchmarks.search.report import Report
 from benchmarks.search.run import PARTS, Plan, run
 
 _QUICK = Plan(millions=1, timed=240, exact=40, giant=40, edits=8, large_peers=False)
@@ -38,11 +38,7 @@ def main() -> None:
             run(report, settings, plan.up_to(arguments.millions) if arguments.millions else plan, parts)
     finally:
         # Also what was measured before something failed.
-        for name, value in report.figures.items():
-            report.row("figures", figure=name, value=float(value))
-        report.flush()
-        if arguments.json:
-            report.write(arguments.json)
+        report.finish(arguments.json)
 
 
 if __name__ == "__main__":

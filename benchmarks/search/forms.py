@@ -11,8 +11,8 @@ from typing import Any, Final
 import numpy as np
 from opensearchpy import OpenSearch
 
+from benchmarks.report import Cell, Report, percentiles
 from benchmarks.search.clients import Job, open_search, timed
-from benchmarks.search.report import Cell, Report, percentiles
 from neardup.settings import Settings
 from neardup.types import Probe
 from opensearch_templates.names import IndexNames

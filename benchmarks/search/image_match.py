@@ -14,9 +14,9 @@ from typing import Any, Final
 import numpy as np
 from opensearchpy import OpenSearch
 
+from benchmarks.report import Report, percentiles
 from benchmarks.search.corpus import Queries, image_name, row_of_name
 from benchmarks.search.loading import count_segments, finish, send, size_on_disk
-from benchmarks.search.report import Report, percentiles
 from benchmarks.search.truth import Rows, brute_force, recall_of_originals, recall_of_top
 from neardup.types import Code
 

@@ -14,8 +14,8 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.report import Report
 from benchmarks.search.corpus import Queries
-from benchmarks.search.report import Report
 from benchmarks.search.truth import Rows, Truth, brute_force, recall_of_originals, recall_of_top
 from neardup.types import Code
 

@@ -7,10 +7,10 @@ import numpy as np
 import numpy.typing as npt
 from opensearchpy import OpenSearch
 
+from benchmarks.report import Report, percentiles
 from benchmarks.search.clients import Clients, Job, Load, open_search, timed
 from benchmarks.search.corpus import Images, Queries, image_name, row_of_name
 from benchmarks.search.loading import count_segments
-from benchmarks.search.report import Report, percentiles
 from benchmarks.search.truth import brute_force, postings, recall_of_originals
 from neardup.lsh import query_terms
 from neardup.settings import Settings

@@ -7,6 +7,7 @@ from typing import Final, Self
 
 import numpy as np
 
+from benchmarks.report import Cell, Report
 from benchmarks.search.clients import Clients
 from benchmarks.search.corpus import DIMENSION, Images, Queries
 from benchmarks.search.forms import query_forms
@@ -15,7 +16,6 @@ from benchmarks.search.loading import count_segments, finish, load, size_on_disk
 from benchmarks.search.peers import run_peers
 from benchmarks.search.product import LIMIT, Product
 from benchmarks.search.real import RealImages, embed_real_images
-from benchmarks.search.report import Cell, Report
 from benchmarks.search.segments import against_segments
 from neardup.lsh import LshModel
 from neardup.settings import Settings

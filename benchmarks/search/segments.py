@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 from opensearchpy import OpenSearch
 
+from benchmarks.report import Report, percentiles
 from benchmarks.search.clients import Clients
 from benchmarks.search.corpus import Images, Queries
 from benchmarks.search.loading import count_segments, finish, size_on_disk
 from benchmarks.search.product import LIMIT, Product
-from benchmarks.search.report import Report, percentiles
 from neardup.settings import Settings
 from opensearch_templates.names import IndexNames
 

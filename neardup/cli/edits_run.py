@@ -4,7 +4,6 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +12,9 @@ from rich.progress import MofNCompleteColumn, Progress
 
 from neardup.edits.backdrops import DRAWN, Backdrops, PictureBackdrops
 from neardup.edits.named import EDITS, HARD_EDITS, Edit
-from neardup.embedder.fence import Fence
+from neardup.embedder.fence import process_fence
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.evaluation.manifest import ORIGINAL, Row, write_manifest
-from neardup.settings import load_settings
 from neardup.types import ImageId
 
 __all__ = ["make_copies"]
@@ -97,7 +95,7 @@ def _make(work: _Work) -> list[Row] | str:
     backdrops: Backdrops = PictureBackdrops(work.others) if work.others else DRAWN
     every = (*EDITS, *HARD_EDITS)
     try:
-        image = _fence().decode(data, side=_LONG_SIDE)
+        image = process_fence().decode(data, side=_LONG_SIDE)
         copies = [
             (every[number], *every[number].apply_to_picture(image, work.picture.name, backdrops))
             for number in work.edits
@@ -110,12 +108,6 @@ def _make(work: _Work) -> list[Row] | str:
         _write(work, None, f"{ORIGINAL}{work.picture.suffix}", data),
         *(_write(work, edit, f"{edit.name}{suffix}", copy) for edit, suffix, copy in copies),
     ]
-
-
-@lru_cache(1)
-def _fence() -> Fence:
-    """Of this worker process."""
-    return Fence(load_settings().decode)
 
 
 def _write(work: _Work, edit: Edit | None, name: str, data: bytes) -> Row:

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import weakref
+from functools import lru_cache
 from multiprocessing.connection import Pipe
 from typing import Final
 
@@ -18,9 +19,9 @@ from PIL import Image
 
 from neardup.embedder.decoder import PICTURE, SIZE
 from neardup.errors import ConfigError, InvalidImageError
-from neardup.settings import DecodeSettings
+from neardup.settings import DecodeSettings, load_settings
 
-__all__ = ["Fence"]
+__all__ = ["Fence", "process_fence"]
 
 _START_SECONDS: Final = 60.0
 _LONGEST_REASON: Final = 4096
@@ -126,6 +127,12 @@ class _Decoder:
         except subprocess.TimeoutExpired:
             return "it broke off its answer"
         return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+
+@lru_cache(1)
+def process_fence() -> Fence:
+    """One for this process, with the limits of the settings: for the workers of a pool."""
+    return Fence(load_settings().decode)
 
 
 def _picture(answer: bytes) -> Image.Image:

@@ -18,11 +18,10 @@ import numpy as np
 from neardup.edits.named import EDITS, varied_edit
 from neardup.embedder.decode import FORMATS
 from neardup.embedder.features import FEATURES_VERSION, HAND_SLICE, RawFeatures
-from neardup.embedder.fence import Fence
+from neardup.embedder.fence import process_fence
 from neardup.embedder.whitening import Whitening, fit_projection
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.projection import Projection
-from neardup.settings import load_settings
 from neardup.types import Vector
 
 __all__ = ["Picture", "Side", "copies_of", "distinct", "find_pictures", "fit_whitening", "originals_of"]
@@ -127,7 +126,7 @@ def _original(picture: Picture, cache: Path) -> Vector:
     if stored.exists():
         return _read(stored)
     try:
-        image = _fence().decode(picture.path.read_bytes())
+        image = process_fence().decode(picture.path.read_bytes())
     except InvalidImageError:
         return np.empty(0, np.float32)
     if min(image.size) < _LEAST_SIDE or np.asarray(image.convert("L").resize((32, 32))).std() < 6:
@@ -144,20 +143,14 @@ def _copies(picture: Picture, cache: Path) -> Vector:
         return _read(stored)
     rng = Random(picture.sha256)  # noqa: S311 - reproducible, not secret
     edits = EDITS if fixed else [varied_edit(rng) for _ in range(VARIED_COPIES)]
-    image = _fence().decode(picture.path.read_bytes(), side=_LONG_SIDE)
+    image = process_fence().decode(picture.path.read_bytes(), side=_LONG_SIDE)
     files = [edit.apply_to(image, rng)[1] for edit in edits]
     return _write(stored, np.stack([_features(cache).of_bytes(data) for data in files]))
 
 
 @lru_cache(1)
 def _features(cache: Path) -> RawFeatures:
-    return RawFeatures(cache, decode=_fence().decode)
-
-
-@lru_cache(1)
-def _fence() -> Fence:
-    """Of this worker process, as the features."""
-    return Fence(load_settings().decode)
+    return RawFeatures(cache, decode=process_fence().decode)
 
 
 def _read(path: Path) -> Vector:

@@ -41,6 +41,14 @@ class Report:
             print_table(columns, [[_shown(row.get(name, "")) for name in columns] for row in rows], title=title)
             print(flush=True)
 
+    def finish(self, file: Path | None) -> None:
+        """Print what is left and the figures, and write `file` if there is one."""
+        for name, value in self.figures.items():
+            self.row("figures", figure=name, value=float(value))
+        self.flush()
+        if file is not None:
+            self.write(file)
+
     def write(self, file: Path) -> None:
         """{"figures": {name: number}, "rows": [...]}"""
         content = {"figures": {name: float(value) for name, value in self.figures.items()}, "rows": self.rows}
