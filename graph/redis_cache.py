@@ -1,20 +1,22 @@
-"""The head cache on Redis Functions: image -> cluster -> head, for many images in one round trip."""
+"""The head cache on Redis Functions: image -> segment -> root -> head, for many images in one round trip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from redis import Redis
 
-from neardup.clusters import require_consecutive
+from neardup.clusters import placement_of, require_consecutive
+from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
 from neardup.redis import FunctionLibrary, redis_errors
-from neardup.types import ClusterId, Decision, ImageId, Placement, Position
+from neardup.types import ClusterId, ImageId, Placement, Position
 
 __all__ = ["LIBRARY", "RedisHeadCache", "setup_functions"]
 
-LIBRARY = "neardup_heads_2"
+LIBRARY = "neardup_heads_3"
 _KEYS_A_SCAN = 1_000
 _IDS_A_CALL = 2_000
 
@@ -41,24 +43,15 @@ class RedisHeadCache:
         numbers = [int(value) for value in stored if value is not None]
         return Position(seq=numbers[0], ledger_offset=numbers[1], proposal_offset=numbers[2]) if numbers else Position()
 
-    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
-        require_consecutive(decisions, upto)
-        if not decisions:
+    def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
+        require_consecutive(entries, upto)
+        if not entries:
             return
-        applied = self._call(
-            "apply",
-            [self._key("position", ""), *self._keys(decisions)],
-            [
-                self._ttl,
-                decisions[0].seq - 1,
-                upto.seq,
-                upto.ledger_offset,
-                upto.proposal_offset,
-                *_values(decisions),
-            ],
-        )
+        writes = [write for entry in entries for write in _writes_of(entry)]
+        position = [upto.seq, upto.ledger_offset, upto.proposal_offset]
+        applied = self._write("apply", writes, entries[0].seq - 1, *position)
         if applied != -1:
-            raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the cache is {applied}")
+            raise ClusterConflictError(f"seq {entries[0].seq}: the applied seq of the cache is {applied}")
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
         found: dict[ImageId, Placement] = {}
@@ -75,7 +68,7 @@ class RedisHeadCache:
     def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
         for start in range(0, len(placements), _IDS_A_CALL):
             batch = placements[start : start + _IDS_A_CALL]
-            self._call("fill", [self._key("position", ""), *self._keys(batch)], [self._ttl, read_at, *_values(batch)])
+            self._write("fill", [write for placed in batch for write in _placed(placed, read_at)], read_at)
 
     def clear(self) -> None:
         """Entries first and the position last: what remains after a failure in between are misses."""
@@ -90,28 +83,73 @@ class RedisHeadCache:
                     batch = []
             self._client.unlink(*batch, position)
 
+    def _write(self, function: str, writes: Sequence["_Write"], *first: int) -> int:
+        keys = [self._key("position", ""), *(self._key(write.of, write.name) for write in writes)]
+        flat = [value for write in writes for value in (write.kind, write.seq, *write.values)]
+        return int(self._call(function, keys, [self._ttl, *first, *flat]))
+
     def _call(self, function: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         return _library().call(self._client, function, keys, arguments)
-
-    def _keys(self, entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[bytes]:
-        for entry in entries:
-            yield self._key("image", entry.image_id)
-            yield self._key("cluster", entry.cluster_id)
 
     def _key(self, kind: str, name: str) -> bytes:
         return f"{self._prefix}{kind}:{name}".encode()
 
 
-def _values(entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[str | int]:
-    for entry in entries:
-        yield from (entry.cluster_id, entry.head, entry.version, entry.run, entry.seq, int(entry.indexed))
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One write of the functions: to which entry, of which kind, with which seq, and what."""
+
+    of: Literal["image", "cluster"]
+    name: str
+    kind: Literal["image", "root", "head", "erase"]
+    seq: int
+    values: tuple[str | int, ...] = ()
+
+
+def _writes_of(entry: Entry) -> Iterator[_Write]:
+    match entry:
+        case Decision():
+            yield from _placed(placement_of(entry), entry.seq)
+        case HeadChanged():
+            yield from _named(entry.cluster_id, entry.head, entry.seq)
+        case ClusterMerged():
+            yield from _pointed(entry.segments, entry.into, entry.seq)
+            yield from _named(entry.into, entry.head, entry.seq)
+        case ClusterUnmerged():
+            yield from _pointed(entry.segments, entry.cluster_id, entry.seq)
+            yield from _named(entry.cluster_id, entry.head, entry.seq)
+        case ImageErased():
+            yield _Write("image", entry.image_id, "erase", entry.seq)
+            if entry.cluster_id is not None and entry.head is not None:
+                yield from _named(entry.cluster_id, entry.head, entry.seq)
+        case _:
+            pass
+
+
+def _placed(placement: Placement, seq: int) -> Iterator[_Write]:
+    values = (placement.segment, placement.version, placement.run, placement.seq, int(placement.indexed))
+    yield _Write("image", placement.image_id, "image", seq, values)
+    if placement.segment != placement.cluster_id:
+        yield from _pointed([placement.segment], placement.cluster_id, seq)
+    yield from _named(placement.cluster_id, placement.head, seq)
+
+
+def _pointed(segments: Iterable[ClusterId], root: ClusterId, seq: int) -> Iterator[_Write]:
+    for segment in segments:
+        yield _Write("cluster", segment, "root", seq, (root,))
+
+
+def _named(cluster_id: ClusterId, head: ImageId, seq: int) -> Iterator[_Write]:
+    yield from _pointed([cluster_id], cluster_id, seq)
+    yield _Write("cluster", cluster_id, "head", seq, (head,))
 
 
 def _placement(image_id: ImageId, answer: Sequence[bytes]) -> Placement:
-    cluster_id, head, version, run, seq, indexed = answer
+    segment, root, head, version, run, seq, indexed = answer
     return Placement(
         image_id=image_id,
-        cluster_id=ClusterId(cluster_id.decode()),
+        cluster_id=ClusterId(root.decode()),
+        segment=ClusterId(segment.decode()),
         head=ImageId(head.decode()),
         version=int(version),
         run=int(run),

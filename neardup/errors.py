@@ -12,6 +12,7 @@
     │   ├── CacheUnavailableError        Redis (as head cache: a miss and a metric)
     │   └── RateLimitedError             no server at fault: the search limit is used up for `retry_after_seconds`
     ├── UnknownImageError        no such image or cluster: told to whoever asked
+    ├── InvalidCursorError       not a cursor of this cluster: told to whoever asked
     ├── ClusterConflictError     lost a race: read again, decide again, a bounded number of times
     ├── FencedError              another assigner took over: exit, the supervisor restarts
     └── IncompatibleIndexError   lsh_version or mapping differs: stop
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigError",
     "FencedError",
     "IncompatibleIndexError",
+    "InvalidCursorError",
     "InvalidImageError",
     "InvalidMessageError",
     "LogUnavailableError",
@@ -102,6 +104,10 @@ class UnknownImageError(NearDupError):
     """No image or cluster of this id was ever decided in this namespace."""
 
 
+class InvalidCursorError(NearDupError):
+    """A page was asked for behind a cursor that is none, or none of this cluster."""
+
+
 class ClusterConflictError(NearDupError):
     """The stored state is not the one that this write was made for."""
 
@@ -119,6 +125,7 @@ REACTIONS: Final[dict[type[NearDupError], Reaction]] = {
     InvalidMessageError: "dead-letter",
     UnavailableError: "back-off",
     UnknownImageError: "answer",
+    InvalidCursorError: "answer",
     ClusterConflictError: "decide-again",
     FencedError: "restart",
     IncompatibleIndexError: "stop",

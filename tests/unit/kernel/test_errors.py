@@ -20,6 +20,7 @@ EXPECTED = {
     "CacheUnavailableError": "back-off",
     "RateLimitedError": "back-off",
     "UnknownImageError": "answer",
+    "InvalidCursorError": "answer",
     "ClusterConflictError": "decide-again",
     "FencedError": "restart",
     "IncompatibleIndexError": "stop",
