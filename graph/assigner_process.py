@@ -18,6 +18,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from graph.assigner import Assigner, AssignerRules
 from graph.kafka_log import KafkaLedger, KafkaLedgerWriter, KafkaProposalLog
 from graph.recent import RecentImages
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import ClusterStoreUnavailableError, FencedError, InvalidMessageError, LogUnavailableError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
@@ -137,6 +138,7 @@ class AssignerProcess:
         member = self._member
         # First fence every predecessor and end its open transaction, only then is the end of the ledger its end.
         writer = KafkaLedgerWriter(self._kafka, self._topics)
+        crash_point("assign.after-fence")
         ledger = KafkaLedger(self._kafka, self._topics)
         proposals = KafkaProposalLog(self._kafka, self._topics)
         last, recent = restore(ledger, proposals, window=self._settings.window)
@@ -148,6 +150,8 @@ class AssignerProcess:
         )
         self._next = last.proposal_offset + 1
         self._resume()
+        # A predecessor that died between its transaction and this would leave a backlog that is none.
+        member.commit({self._partition: self._next})
         _log.info("assigner elected", seq=last.seq, proposal_offset=last.proposal_offset)
         absent_since = time.monotonic()
         while not self._stop.is_set():
@@ -160,8 +164,10 @@ class AssignerProcess:
             try:
                 while batch:
                     outcome = member.retrying("deciding", partial(assigner.decide, batch))
+                    crash_point("assign.after-decide")
                     with _deadline(_COMMIT_SECONDS):
                         writer.append(outcome.decisions, requeue=outcome.requeue)
+                    crash_point("assign.after-commit")
                     self._next = outcome.next_offset
                     batch = [entry for entry in batch if entry[0] >= self._next]
             except PartitionsLostError:

@@ -8,6 +8,7 @@ from functools import partial
 from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from neardup.crashpoints import crash_point
 from neardup.errors import ClusterConflictError
 from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer, kafka_errors
 from neardup.messages import HeadChange
@@ -50,6 +51,7 @@ class HeadsFeed:
             self._producer.flush(timeout=30)
             for future in futures:
                 future.get(timeout=0)
+        crash_point("project.feed-sent")
         metadata = json.dumps(asdict(upto), separators=(",", ":"))
         with self._offsets.use("recording the position of the change feed") as consumer:
             consumer.commit({self._ledger: OffsetAndMetadata(upto.ledger_offset + 1, metadata, -1)}, timeout_ms=10_000)

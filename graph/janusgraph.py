@@ -9,6 +9,7 @@ from gremlin_python.statics import long
 
 from graph.gremlin import Gremlin
 from neardup.clusters import require_consecutive
+from neardup.crashpoints import crash_point
 from neardup.errors import ClusterConflictError
 from neardup.types import ClusterId, ClusterInfo, Decision, ImageId, Member, Page, Placement, Position
 
@@ -78,6 +79,7 @@ class JanusGraphClusterStore:
                 "rows": [self._row(decision) for decision in decisions],
             },
         )
+        crash_point("project.graph-applied")
         if outcome == "conflict":
             raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the graph is {detail[0]}")
         if outcome == "head":

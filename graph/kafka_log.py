@@ -6,6 +6,7 @@ from contextlib import suppress
 from kafka import KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
+from neardup.crashpoints import crash_point
 from neardup.errors import InvalidMessageError, LogUnavailableError
 from neardup.kafka import Kafka, kafka_errors
 from neardup.logs import PartitionReader
@@ -87,6 +88,7 @@ class KafkaLedgerWriter:
             self._producer.flush(timeout=30)
             for future in sent:
                 future.get(timeout=0)
+            crash_point("assign.after-send")
             self._producer.commit_transaction()
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from redis import Redis
 
 from neardup.clusters import require_consecutive
+from neardup.crashpoints import crash_point
 from neardup.errors import ClusterConflictError
 from neardup.redis import FunctionLibrary, redis_errors
 from neardup.types import ClusterId, Decision, ImageId, Placement, Position
@@ -57,6 +58,7 @@ class RedisHeadCache:
                 *_values(decisions),
             ],
         )
+        crash_point("project.cache-applied")
         if applied != -1:
             raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the cache is {applied}")
 

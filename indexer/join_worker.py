@@ -9,6 +9,7 @@ from kafka import KafkaProducer, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from indexer.join import Arrival, Join, Side
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import InvalidMessageError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
@@ -79,8 +80,11 @@ class JoinWorker:
                     self._drop_decided()
                     sent += self._expire()
                     if sent:
+                        crash_point("join.before-write")
                         member.retrying("writing images", partial(self._write, sent))
                     self._dead_letters.flush()
+                    if sent:
+                        crash_point("join.before-commit")
                     self._commit()
                 except PartitionsLostError:
                     continue
@@ -239,6 +243,8 @@ class JoinWorker:
                 self._producer.flush(timeout=30)
                 for future in futures:
                     future.get(timeout=0)
+            if some is written and removed:
+                crash_point("join.after-images")
 
     def _commit(self) -> None:
         offsets = {}

@@ -10,6 +10,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from indexer.propose import Proposer
 from neardup.backlog import BacklogReader
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import InvalidMessageError, SearchUnavailableError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
@@ -78,6 +79,7 @@ class ProposeWorker:
                     member.retrying("waiting for the assigner", self._wait_for_room)
                     proposed = member.retrying("proposing", partial(self._proposer.propose, batch.images))
                     member.retrying("writing proposals", partial(self._proposals.append, proposed))
+                    crash_point("propose.after-append")
                     member.commit(batch.commit)
                 except PartitionsLostError:
                     continue
