@@ -12,9 +12,10 @@ from pathlib import Path
 from benchmarks.report import Report
 from benchmarks.resilience.crashes import crash_matrix
 from benchmarks.resilience.engines import own_engines
+from benchmarks.resilience.faults import ENGINES, KINDS
 from benchmarks.resilience.trial import TrialResult
 
-PARTS = ("crash",)
+PARTS = ("crash", "faults", "scale")
 
 
 def main() -> None:
@@ -23,6 +24,8 @@ def main() -> None:
     parser.add_argument("--only", action="append", choices=PARTS, help="may be given several times")
     parser.add_argument("--seeds", type=int, metavar="N", help="how often each point and each fault is tried")
     parser.add_argument("--home", type=Path, metavar="DIR", help="engines that were started there, instead of own ones")
+    parser.add_argument("--engine", action="append", choices=ENGINES, help="faults of this engine only")
+    parser.add_argument("--kind", action="append", choices=KINDS, help="faults of this kind only")
     parser.add_argument("--json", type=Path, metavar="FILE")
     arguments = parser.parse_args()
     parts = frozenset(arguments.only or PARTS)
