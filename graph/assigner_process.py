@@ -160,8 +160,8 @@ class AssignerProcess:
                 absent_since = time.monotonic()
             elif time.monotonic() - absent_since > _ABSENT_SECONDS:
                 raise FencedError("the partition of proposals went to another assigner")
-            batch = [entry for entry in self._decode(records) if entry[0] >= self._next]
             try:
+                batch = [entry for entry in self._decode(records) if entry[0] >= self._next]
                 while batch:
                     outcome = member.retrying("deciding", partial(assigner.decide, batch))
                     crash_point("assign.after-decide")
@@ -184,7 +184,7 @@ class AssignerProcess:
                 batch.append((record.offset, ProposalRecord.decode(record.value).proposal()))
             except InvalidMessageError as exc:
                 self._dead_letters.send(record, exc)
-        self._dead_letters.flush()
+        self._member.retrying("writing dead letters", self._dead_letters.flush)
         return batch
 
     def _graph_has(self, last: Position) -> None:

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
 
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from neardup.crashpoints import crash_point
 from neardup.errors import ClusterConflictError
-from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer, kafka_errors
+from neardup.kafka import ANSWER_MS, Kafka, Outgoing, RenewedConsumer, RenewedProducer
 from neardup.messages import HeadChange
 from neardup.topics import Topics
 from neardup.types import Decision, Position
@@ -26,8 +26,7 @@ class HeadsFeed:
         self._topic = topics.heads
         self._ledger = TopicPartition(topics.ledger, 0)
         self._offsets = RenewedConsumer(partial(kafka.consumer, group_id=topics.group("feed")))
-        self._kafka = kafka
-        self._producer: KafkaProducer | None = None
+        self._producer = RenewedProducer(kafka.producer)
 
     def position(self) -> Position:
         """The last position whose changes are durable."""
@@ -42,15 +41,10 @@ class HeadsFeed:
         applied = self.position().seq
         if decisions[0].seq != applied + 1:
             raise ClusterConflictError(f"the change feed stands at seq {applied}, not before {decisions[0].seq}")
-        self._producer = self._producer or self._kafka.producer()
-        with kafka_errors("writing the change feed"):
-            futures = [
-                self._producer.send(self._topic, key=decision.image_id.encode(), value=_change(decision).encode())
-                for decision in decisions
-            ]
-            self._producer.flush(timeout=30)
-            for future in futures:
-                future.get(timeout=0)
+        changes = [
+            Outgoing(self._topic, decision.image_id.encode(), _change(decision).encode()) for decision in decisions
+        ]
+        self._producer.write(changes, "writing the change feed")
         crash_point("project.feed-sent")
         metadata = json.dumps(asdict(upto), separators=(",", ":"))
         with self._offsets.use("recording the position of the change feed") as consumer:
@@ -58,8 +52,7 @@ class HeadsFeed:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._producer is not None:
-            self._producer.close(timeout=5)
+        self._producer.close()
         self._offsets.close()
 
 

@@ -8,7 +8,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from neardup.crashpoints import crash_point
 from neardup.errors import InvalidMessageError, LogUnavailableError
-from neardup.kafka import Kafka, kafka_errors
+from neardup.kafka import Kafka, Outgoing, RenewedProducer, kafka_errors
 from neardup.logs import PartitionReader
 from neardup.messages import (
     ProposalRecord,
@@ -102,22 +102,16 @@ class KafkaProposalLog:
     def __init__(self, kafka: Kafka, topics: Topics) -> None:
         self._kafka = kafka
         self._topic = topics.proposals
-        self._producer: KafkaProducer | None = None
+        self._producer = RenewedProducer(kafka.producer)
         self._reader: PartitionReader | None = None
 
     def append(self, proposals: Sequence[Proposal]) -> None:
         """Append; returns when every in-sync copy has them."""
-        self._producer = self._producer or self._kafka.producer()
-        with kafka_errors("writing proposals"):
-            sent = [
-                self._producer.send(
-                    self._topic, key=proposal.image_id.encode(), value=ProposalRecord.of(proposal).encode(), partition=0
-                )
-                for proposal in proposals
-            ]
-            self._producer.flush(timeout=30)
-            for future in sent:
-                future.get(timeout=0)
+        messages = [
+            Outgoing(self._topic, proposal.image_id.encode(), ProposalRecord.of(proposal).encode(), 0)
+            for proposal in proposals
+        ]
+        self._producer.write(messages, "writing proposals")
 
     def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
         """The proposals from `offset` on; what the assigner put among the dead letters is passed over."""
@@ -133,8 +127,7 @@ class KafkaProposalLog:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._producer:
-            self._producer.close(timeout=5)
+        self._producer.close()
         if self._reader:
             self._reader.close()
 

@@ -76,6 +76,7 @@ class ProposeWorker:
                     continue
                 try:
                     batch = member.retrying("reading images", partial(self._read, records))
+                    member.retrying("writing dead letters", self._dead_letters.flush)
                     member.retrying("waiting for the assigner", self._wait_for_room)
                     proposed = member.retrying("proposing", partial(self._proposer.propose, batch.images))
                     member.retrying("writing proposals", partial(self._proposals.append, proposed))
@@ -103,7 +104,6 @@ class ProposeWorker:
             else:
                 self._dead_letters.accepted()
                 images.append(entry)
-        self._dead_letters.flush()
         return _Batch(images=images, commit=commit)
 
     def _requeued(self, record: ConsumerRecord) -> tuple[Source, Image] | None:

@@ -98,10 +98,11 @@ def compare_placements(
     seen: dict[ImageId, Placement] = {}
     for placement in found:
         image_id, expected = placement.image_id, state.placement(placement.image_id)
-        before = seen.setdefault(image_id, placement)
+        before = seen.get(image_id)
+        seen[image_id] = placement
         if expected is None:
             kind: Kind = "unexpected"
-        elif before is not placement:
+        elif before is not None:
             kind = "doubled" if before.cluster_id == placement.cluster_id else "two-clusters"
         elif expected.cluster_id != placement.cluster_id:
             kind = "two-clusters"

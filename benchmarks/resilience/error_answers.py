@@ -93,8 +93,8 @@ def grpc_errors(seed: str) -> Iterator[int]:
     def refuse(_: Any, context: grpc.ServicerContext) -> None:
         context.abort(rng.choice(_GRPC), "a fault was injected")
 
-    class Everything(grpc.GenericRpcHandler[Any, Any]):
-        def service(self, _: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any]:
+    class Everything(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the stubs alone
+        def service(self, _: grpc.HandlerCallDetails) -> Any:
             return grpc.unary_unary_rpc_method_handler(refuse)
 
     server = grpc.server(ThreadPoolExecutor(4), handlers=[Everything()])

@@ -8,7 +8,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -120,7 +120,7 @@ def proxied(direct: Settings) -> Iterator[Proxied]:
         yield engines
 
 
-def attempts(seeds: int, engines: tuple[Engine, ...] = ENGINES, kinds: tuple[Kind, ...] = KINDS) -> list[Attempt]:
+def attempts(seeds: int, engines: Sequence[Engine] = ENGINES, kinds: Sequence[Kind] = KINDS) -> list[Attempt]:
     """All of them, in an order of their own."""
     found = [Attempt(engine=e, kind=k, seed=seed) for e in engines for k in kinds for seed in range(seeds)]
     random.Random(seeds).shuffle(found)

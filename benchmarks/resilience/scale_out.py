@@ -5,6 +5,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,13 +14,33 @@ from benchmarks.report import Report
 from benchmarks.resilience.trial import Trial, TrialResult
 from neardup.settings import Settings
 
-__all__ = ["bursts", "coming_and_going", "equal_partitions", "takeovers"]
+__all__ = ["Scale", "scale_out"]
 
 _WORKERS: Final = (1, 2, 4)
 _NOTICED_SECONDS: Final = 60.0
 
 
-def equal_partitions(report: Report, settings: Settings, *, images: int, log: Path, result: TrialResult) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scale:
+    """How much: takeovers; images for each number of workers; workers that come or go; runs of a burst of `copies` of
+    each of two images."""
+
+    takeovers: int
+    images: int
+    changes: int
+    runs: int
+    copies: int
+
+
+def scale_out(report: Report, settings: Settings, scale: Scale, *, log: Path, result: TrialResult) -> None:
+    """All of it; adds what was found to `result`, and the figure `takeover_seconds`."""
+    _takeovers(report, settings, times=scale.takeovers, log=log, result=result)
+    _equal_partitions(report, settings, images=scale.images, log=log, result=result)
+    _coming_and_going(report, settings, changes=scale.changes, log=log, result=result)
+    _bursts(report, settings, runs=scale.runs, copies=scale.copies, log=log, result=result)
+
+
+def _equal_partitions(report: Report, settings: Settings, *, images: int, log: Path, result: TrialResult) -> None:
     """The same images through 1, 2 and 4 proposing workers: the same clusters, whatever their heads."""
     for workers in _WORKERS:
         begun = time.monotonic()
@@ -35,7 +56,7 @@ def equal_partitions(report: Report, settings: Settings, *, images: int, log: Pa
         report.note(f"{workers} proposing workers: {result}")
 
 
-def coming_and_going(report: Report, settings: Settings, *, changes: int, log: Path, result: TrialResult) -> None:
+def _coming_and_going(report: Report, settings: Settings, *, changes: int, log: Path, result: TrialResult) -> None:
     """Joining and proposing workers come, end and are killed while images flow."""
     rng = random.Random(changes)
     came, left = 0, 0
@@ -60,7 +81,7 @@ def coming_and_going(report: Report, settings: Settings, *, changes: int, log: P
     report.note(f"workers come and go: {result}")
 
 
-def bursts(report: Report, settings: Settings, *, runs: int, copies: int, log: Path, result: TrialResult) -> None:
+def _bursts(report: Report, settings: Settings, *, runs: int, copies: int, log: Path, result: TrialResult) -> None:
     """Copies of one image and as many of another, shuffled, over four workers at once: exactly two clusters."""
     exact = 0
     seconds: list[float] = []
@@ -79,7 +100,7 @@ def bursts(report: Report, settings: Settings, *, runs: int, copies: int, log: P
     report.row("bursts", runs=runs, copies_each=copies, exactly_two_clusters=exact, longest_seconds=max(seconds))
 
 
-def takeovers(report: Report, settings: Settings, *, times: int, log: Path, result: TrialResult) -> None:
+def _takeovers(report: Report, settings: Settings, *, times: int, log: Path, result: TrialResult) -> None:
     """The deciding assigner is killed for good while images flow; adds the figure `takeover_seconds`, the longest time
     until the standby's first decision."""
     waits: list[float] = []

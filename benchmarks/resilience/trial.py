@@ -63,6 +63,17 @@ class TrialResult:
             self.notes.append(f"{where}: ended by themselves: {dict(exits)}")
 
     @property
+    def figures(self) -> dict[str, float]:
+        """For the report."""
+        return {
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "in_two_clusters": self.in_two_clusters,
+            "other_differences": self.other,
+            "failures": self.failures,
+        }
+
+    @property
     def clean(self) -> bool:
         """Nothing was found."""
         return not (self.lost or self.doubled or self.in_two_clusters or self.other or self.failures)
