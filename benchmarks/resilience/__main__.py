@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.report import Report
 from benchmarks.resilience.crashes import crash_matrix
 from benchmarks.resilience.engines import own_engines
-from benchmarks.resilience.faults import ENGINES, KINDS, attempts, fault_matrix
+from benchmarks.resilience.faults import ENGINES, KINDS, attempts, fault_matrix, some_of_each
 from benchmarks.resilience.scale_out import Scale, scale_out
 from benchmarks.resilience.trial import TrialResult
 
@@ -46,8 +46,10 @@ def main() -> None:
                 seeds = arguments.seeds or (1 if quick else _CRASH_SEEDS)
                 crash_matrix(report, settings, seeds=seeds, log=log, result=result)
             if "faults" in parts:
-                seeds = arguments.seeds or (1 if quick else _FAULT_SEEDS)
-                chosen = attempts(seeds, arguments.engine or ENGINES, arguments.kind or KINDS)
+                chosen = some_of_each()
+                if arguments.seeds or not quick:
+                    seeds = arguments.seeds or _FAULT_SEEDS
+                    chosen = attempts(seeds, arguments.engine or ENGINES, arguments.kind or KINDS)
                 fault_matrix(report, settings, chosen, log=log, result=result)
             if "scale" in parts:
                 scale_out(report, settings, _QUICK if quick else _FULL, log=log, result=result)

@@ -23,7 +23,7 @@ from neardup.engines.state import read_state
 from neardup.engines.supervisor import up
 from neardup.settings import Settings
 
-__all__ = ["ENGINES", "KINDS", "Attempt", "fault_matrix"]
+__all__ = ["ENGINES", "KINDS", "Attempt", "attempts", "fault_matrix", "some_of_each"]
 
 Engine = Literal["kafka", "opensearch", "janusgraph", "redis", "scorer"]
 Kind = Fault | Literal["killed", "paused"]
@@ -40,7 +40,7 @@ _ADDRESSES: Final[dict[Engine, str]] = {
 }
 _FAULTS_A_NAMESPACE: Final = 10
 _FAULT_SECONDS: Final = (1.0, 4.0)
-_WAITING: Final = ("engine unavailable, waiting", "Redis is away", "role ended")
+_WAITING: Final = ("engine unavailable, waiting", "Redis is away", '"logger": "kafka.')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +53,20 @@ class Attempt:
 
     def __str__(self) -> str:
         return f"{self.engine} {self.kind} {self.seed}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Recovery:
+    """`seconds` from the end of the fault until everything was decided and applied; how many roles ended by themselves
+    and were started again; whether the workers said anything. A fault shorter than a time-out may pass unseen."""
+
+    seconds: float
+    ended: int
+    said: bool
+
+    def __str__(self) -> str:
+        seen = "visible" if self.said else "unseen"
+        return f"all done {self.seconds:.1f} s after it, {self.ended} roles started again, {seen}"
 
 
 class Proxied:
@@ -127,10 +141,15 @@ def attempts(seeds: int, engines: Sequence[Engine] = ENGINES, kinds: Sequence[Ki
     return found
 
 
+def some_of_each() -> list[Attempt]:
+    """Each kind once and each engine at least once."""
+    return [Attempt(engine=ENGINES[n % len(ENGINES)], kind=kind, seed=0) for n, kind in enumerate(KINDS)]
+
+
 def fault_matrix(report: Report, settings: Settings, chosen: list[Attempt], *, log: Path, result: TrialResult) -> None:
     """Try these faults; adds what was found to `result`, and the figure `faults`."""
     report.note(f"fault matrix: {len(chosen)} faults")
-    recovery: dict[tuple[Engine, Kind], list[tuple[float, int, bool]]] = {}
+    recovery: dict[tuple[Engine, Kind], list[_Recovery]] = {}
     done = 0
     with proxied(settings) as engines:
         for start in range(0, len(chosen), _FAULTS_A_NAMESPACE):
@@ -142,30 +161,26 @@ def fault_matrix(report: Report, settings: Settings, chosen: list[Attempt], *, l
                         break  # what is left of this namespace would only fail for the same reason
                     recovery.setdefault((attempt.engine, attempt.kind), []).append(found)
                     done += 1
-                    seconds, ended, said = found
-                    report.note(
-                        f"{attempt}: recovered in {seconds:.1f} s, {ended} ended, {'said' if said else 'silent'}"
-                    )
+                    report.note(f"{attempt}: {found}")
                 else:
                     result.add(running.replay(where), f"{where}, replay")
                 result.ended(running.workers.ended, where)
             report.note(f"{done} of {len(chosen)} faults, {result}")
-    for (engine, kind), found_all in sorted(recovery.items()):
+    for (engine, kind), of_kind in sorted(recovery.items()):
         report.row(
             "faults",
             engine=engine,
             kind=kind,
-            faults=len(found_all),
-            longest_recovery_seconds=max(seconds for seconds, _, _ in found_all),
-            roles_restarted=sum(ended for _, ended, _ in found_all),
-            said=sum(said for _, _, said in found_all),
+            faults=len(of_kind),
+            longest_recovery_seconds=max(one.seconds for one in of_kind),
+            roles_ended=sum(one.ended for one in of_kind),
+            visible=sum(one.said for one in of_kind),
         )
     report.figures["faults"] = done
 
 
-def _one(running: Trial, engines: Proxied, attempt: Attempt, result: TrialResult) -> tuple[float, int, bool] | None:
-    """Seconds from the end of the fault until all was done, how many roles ended by themselves, and whether any said
-    that it waits; None when it was not done in time."""
+def _one(running: Trial, engines: Proxied, attempt: Attempt, result: TrialResult) -> _Recovery | None:
+    """None when not everything was done in time."""
     rng = random.Random(str(attempt))
     ended, said = running.workers.ended.total(), _said(running)
     running.publish(running.corpus.batch(rng.randint(2, 6)))
@@ -185,7 +200,9 @@ def _one(running: Trial, engines: Proxied, attempt: Attempt, result: TrialResult
         return None
     seconds = time.monotonic() - lifted
     result.add(running.check(), str(attempt))
-    return seconds, running.workers.ended.total() - ended, _said(running) > said
+    running.workers.check()
+    ended = running.workers.ended.total() - ended
+    return _Recovery(seconds=seconds, ended=ended, said=bool(ended) or _said(running) > said)
 
 
 def _said(running: Trial) -> int:
