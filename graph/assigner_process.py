@@ -28,12 +28,13 @@ from neardup.ports import CandidateSearch, ClusterStore, Ledger, PairScorer, Pro
 from neardup.settings import AssignSettings
 from neardup.topics import Topics
 from neardup.types import Position, Proposal
+from neardup.watchdog import EXIT_HUNG
 
 __all__ = ["AssignerProcess", "restore"]
 
 _log = structlog.get_logger("assigner")
 
-_COMMIT_SECONDS = 30.0
+_COMMIT_SECONDS = 10.0
 _ABSENT_SECONDS = 8.0
 
 
@@ -197,8 +198,14 @@ class AssignerProcess:
 
 @contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
-    """A commit has no time-out of its own; one that hangs would hold the partition for good, so the process ends."""
-    timer = threading.Timer(seconds, os._exit, args=(75,))
+    """A commit has no time-out of its own; one that hangs would hold the partition for good, so the process ends. By
+    then the broker has given the transaction up as well (`transaction.timeout.ms`)."""
+
+    def end() -> None:
+        _log.error("a transaction did not come to an end, ending this process", seconds=seconds)
+        os._exit(EXIT_HUNG)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     try:

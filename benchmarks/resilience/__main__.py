@@ -10,6 +10,7 @@ on two cores; five minutes with --quick.
 """
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -39,6 +40,8 @@ def main() -> None:
     parts = frozenset(arguments.only or _PARTS)
     quick: bool = arguments.quick
     report, result = Report(), TrialResult()
+    # So that engines and workers are taken down, however this ends.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         with own_engines(arguments.home) as (settings, folder):
             log = folder / "workers.log"

@@ -1,8 +1,8 @@
 """The crash matrix: SIGKILL at every crash point, for many seeds, while images flow.
 
 The four roles die side by side, each at its own points, also while they recover from the kill before. After every few
-kills everything must be decided, applied and equal to the ledger. A namespace lives for some rounds, so most kills meet
-a ledger, a memory and projections that have contents.
+kills they are left alone, and then everything must be decided, applied and equal to the ledger. A namespace lives for
+some rounds, so most kills meet a ledger, a memory and projections that have contents.
 """
 
 import random
@@ -44,34 +44,43 @@ def crash_matrix(report: Report, settings: Settings, *, seeds: int, log: Path, r
     wanted = sum(map(len, left.values()))
     report.note(f"crash matrix: {len(CRASH_POINTS)} points x {seeds} seeds = {wanted} kills")
     kills: Counter[CrashPoint] = Counter()
-    begun, number, checks, images = time.monotonic(), 0, 0, 0
+    begun, number, checks, images, surprised = time.monotonic(), 0, 0, 0, 0
     while any(left.values()):
         number += 1
         before = kills.total()
         with Trial(*(2 * [_varied(settings, number)]), seed=f"crash {number}", log=log) as running:
             for role in ROLES:
                 running.workers.add(role, "one", arms=left[role])
-            checks += _rounds(running, left, result, number)
+            checks += _rounds(report, running, left, result, number)
         kills += running.workers.kills
+        surprised += running.workers.surprised
         images += len(running.corpus.published)
         result.ended(running.workers.ended, f"crashes, namespace {number}")
-        report.note(f"{kills.total()} of {wanted} kills, {checks} checks, {result}")
+        report.note(f"{kills.total()} of {wanted} kills, {checks} checks")
         if kills.total() == before:
             result.fail(f"crashes, namespace {number}: no process died, still to die: {left}")
             break
     for point in CRASH_POINTS:
         report.row("kills", point=point, kills=kills[point])
     seconds = round(time.monotonic() - begun)
-    report.row("crash matrix", kills=kills.total(), checks=checks, images=images, seconds=seconds)
+    report.row(
+        "crash matrix",
+        kills=kills.total(),
+        kills_at_other_moments=surprised,
+        checks=checks,
+        images=images,
+        seconds=seconds,
+    )
     report.figures["kills"] = kills.total()
 
 
-def _rounds(running: Trial, left: dict[str, deque[Arm]], result: TrialResult, number: int) -> int:
+def _rounds(report: Report, running: Trial, left: dict[str, deque[Arm]], result: TrialResult, number: int) -> int:
     """Rounds of one namespace; returns how many were checked."""
     rng = random.Random(f"rounds {number}")
     workers = running.workers
     for round_ in range(_ROUNDS_A_NAMESPACE):
         where = f"crashes, namespace {number}, round {round_}"
+        workers.arm()
         waiting = {role: workers.died(role) for role in ROLES if left[role] or workers.armed(role)}
         if not waiting:
             return round_
@@ -83,10 +92,12 @@ def _rounds(running: Trial, left: dict[str, deque[Arm]], result: TrialResult, nu
             if all(workers.died(role) > died for role, died in waiting.items()):
                 break
         running.publish_late()
+        workers.hold()
         if not running.drained():
             result.fail(f"{where}: not drained: {running.behind()}")
             return round_
         result.add(running.check(), f"{where}, kills {dict(workers.kills)}")
+        report.note(f"{where}: {workers.kills.total()} kills, {result}")
     result.add(running.replay(f"replay {number}"), f"crashes, namespace {number}, replay")
     return _ROUNDS_A_NAMESPACE
 

@@ -39,6 +39,7 @@ _ADDRESSES: Final[dict[Engine, str]] = {
     "scorer": "endpoint",
 }
 _FAULTS_A_NAMESPACE: Final = 10
+_FIRST_IMAGES: Final = 8
 _FAULT_SECONDS: Final = (1.0, 4.0)
 _WAITING: Final = ("engine unavailable, waiting", "Redis is away", '"logger": "kafka.')
 
@@ -155,6 +156,11 @@ def fault_matrix(report: Report, settings: Settings, chosen: list[Attempt], *, l
         for start in range(0, len(chosen), _FAULTS_A_NAMESPACE):
             where = f"faults, namespace {start // _FAULTS_A_NAMESPACE}"
             with trial(engines.settings, settings, seed=where, log=log) as running:
+                # The faults are to meet workers, not processes that start.
+                running.publish(running.corpus.batch(_FIRST_IMAGES))
+                if not running.drained():
+                    result.fail(f"{where}: did not begin: {running.behind()}")
+                    continue
                 for attempt in chosen[start : start + _FAULTS_A_NAMESPACE]:
                     found = _one(running, engines, attempt, result)
                     if found is None:

@@ -48,8 +48,8 @@ class _Worker:
 class Workers:
     """Processes of one namespace, all from the thread that made them: the kernel ends them with it.
 
-    `kills`: how often a process died at each point; `ended`: how often one ended by itself, by role and exit code;
-    `log`: what they wrote.
+    `kills`: how often a process died at each point; `surprised`: how often one was killed elsewhere by `arm`; `ended`:
+    how often one ended by itself, by role and exit code; `log`: what they wrote.
     """
 
     def __init__(self, settings: Settings, log: Path) -> None:
@@ -59,6 +59,8 @@ class Workers:
         self._stream = log.open("ab")
         self.log = log
         self.kills: Counter[CrashPoint] = Counter()
+        self.surprised = 0
+        self._arming = True
         self.ended: Counter[str] = Counter()
 
     def add(self, role: str, name: str, *, arms: deque[Arm] | None = None) -> None:
@@ -76,6 +78,18 @@ class Workers:
         """The process of a worker; None between two of them."""
         process = self._workers[f"{name}-{role}"].process
         return process.pid if process is not None and process.poll() is None else None
+
+    def hold(self) -> None:
+        """Those that are started from now on do not take an arm, so that work comes to an end."""
+        self._arming = False
+
+    def arm(self) -> None:
+        """They do again; those that live without one are killed where they are."""
+        self._arming = True
+        for worker in self._workers.values():
+            if worker.arm is None and worker.arms and worker.process is not None and worker.process.poll() is None:
+                self.surprised += 1
+                self.kill(worker.role, worker.name)
 
     def armed(self, role: str) -> bool:
         """Whether a worker of this role is to die."""
@@ -124,7 +138,7 @@ class Workers:
         return sum(text in line for line in self.log.read_text(errors="replace").splitlines())
 
     def _start(self, worker: _Worker) -> None:
-        worker.arm = worker.arms.popleft() if worker.arms else None
+        worker.arm = worker.arms.popleft() if worker.arms and self._arming else None
         variables = {VARIABLE: f"{worker.arm.point}:{worker.arm.passes}"} if worker.arm else {}
         worker.process = subprocess.Popen(
             role_command(worker.role, worker.name),

@@ -105,7 +105,7 @@ def test_a_producer_that_failed_is_opened_anew() -> None:
     waiting = iter(made)
     producer = RenewedProducer(lambda: next(waiting))
     message = Outgoing("topic", b"key", None, 3, [("name", b"value")])
-    with pytest.raises(LogUnavailableError, match="trying: KafkaConnectionError: .*broken"):
+    with pytest.raises(LogUnavailableError, match="trying: KafkaConnectionError"):
         producer.write([message], "trying")
     assert made[0].closed
     producer.write([message, Outgoing("other", None, b"value")], "trying")
