@@ -48,7 +48,7 @@ def crash_matrix(report: Report, settings: Settings, *, seeds: int, log: Path, r
     while any(left.values()):
         number += 1
         before = kills.total()
-        with Trial(*(2 * [_varied(settings, number)]), seed=f"crash {number}", log=log) as running:
+        with Trial(_varied(settings, number), seed=f"crash {number}", log=log) as running:
             for role in ROLES:
                 running.workers.add(role, "one", arms=left[role])
             checks += _rounds(report, running, left, result, number)

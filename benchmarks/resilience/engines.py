@@ -9,12 +9,11 @@ from neardup.engines import supervisor
 from neardup.engines.endpoints import Endpoints
 from neardup.settings import AssignSettings, IngestSettings, Settings, load_settings
 
-__all__ = ["own_engines", "settings_of"]
+__all__ = ["own_engines", "with_timeouts"]
 
 _NAMESPACE = "resilience"
 _GRACE_SECONDS = 0.6
 _PARTITIONS = 4
-_TIMEOUT_SECONDS = 3.0
 
 
 @contextmanager
@@ -27,25 +26,34 @@ def own_engines(home: Path | None) -> Iterator[tuple[Settings, Path]]:
         local = usual.local.model_copy(update={"home": home or Path(folder)})
         settings = usual.model_copy(update={"local": local})
         try:
-            yield settings_of(settings, supervisor.up(settings)), home or Path(folder)
+            yield _settings_of(settings, supervisor.up(settings)), home or Path(folder)
         finally:
             if home is None:
                 supervisor.down(settings, [])
 
 
-def settings_of(settings: Settings, endpoints: Endpoints) -> Settings:
+def _settings_of(settings: Settings, endpoints: Endpoints) -> Settings:
     """The settings of a trial: a short grace, so that late halves are late, and few exemplars, so that some images are
-    not indexed; shorter time-outs than usual, so that a fault is noticed while it lasts."""
+    not indexed. Patient, for whoever checks must not give up."""
     return Settings.model_validate(
         settings.model_dump()
         | {
             "namespace": _NAMESPACE,
             "kafka": {"bootstrap_servers": endpoints.kafka_bootstrap, "partitions": _PARTITIONS},
-            "opensearch": {"url": endpoints.opensearch_url, "timeout_seconds": _TIMEOUT_SECONDS},
-            "janusgraph": {"url": endpoints.janusgraph_url, "timeout_seconds": _TIMEOUT_SECONDS},
+            "opensearch": {"url": endpoints.opensearch_url},
+            "janusgraph": {"url": endpoints.janusgraph_url},
             "redis": {"url": endpoints.redis_url},
-            "scorer": {"endpoint": endpoints.scorer_endpoint, "timeout_seconds": _TIMEOUT_SECONDS},
+            "scorer": {"endpoint": endpoints.scorer_endpoint},
             "ingest": IngestSettings(grace_seconds=_GRACE_SECONDS),
             "assign": AssignSettings(enough_exemplars=5),
         }
     )
+
+
+def with_timeouts(settings: Settings, *, seconds: float, redis_seconds: float) -> Settings:
+    """The same with other time-outs."""
+    values = settings.model_dump()
+    for engine in ("opensearch", "janusgraph", "scorer"):
+        values[engine]["timeout_seconds"] = seconds
+    values["redis"]["timeout_seconds"] = redis_seconds
+    return Settings.model_validate(values)

@@ -127,7 +127,7 @@ def _takeovers(report: Report, settings: Settings, *, times: int, log: Path, res
 @contextmanager
 def _scaled(settings: Settings, workers: int, *, seed: str, log: Path) -> Iterator[Trial]:
     """A namespace with this many proposing workers, half as many joining ones, and one of each other role."""
-    with Trial(settings, settings, seed=seed, log=log) as running:
+    with Trial(settings, seed=seed, log=log) as running:
         for number in range(workers):
             running.workers.add("propose", f"worker{number}")
         for number in range(max(1, workers // 2)):

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from benchmarks.resilience.engines import with_timeouts
 from benchmarks.resilience.images import Corpus, Shot, partition_of
 from benchmarks.resilience.replay import decide_again
 from benchmarks.resilience.workers import Workers
@@ -25,6 +26,7 @@ __all__ = ["ROLES", "Trial", "TrialResult", "trial"]
 
 ROLES = ("join", "propose", "assign", "project")
 _DRAIN_SECONDS = 180.0
+_SHORT_SECONDS, _LONG_SECONDS = 3.0, 60.0
 
 
 @dataclass(slots=True)
@@ -86,14 +88,17 @@ class TrialResult:
 
 
 class Trial:
-    """`settings` are what the workers get; `direct` reaches the same engines without any proxy."""
+    """`settings` are what the workers get, with shorter time-outs, so that they notice a fault while it lasts. `direct`
+    reaches the same engines without any proxy; None: as the workers do."""
 
-    def __init__(self, settings: Settings, direct: Settings, *, seed: str, log: Path) -> None:
-        self.settings = settings
+    def __init__(self, settings: Settings, direct: Settings | None = None, *, seed: str, log: Path) -> None:
+        self.settings = with_timeouts(settings, seconds=_SHORT_SECONDS, redis_seconds=settings.redis.timeout_seconds)
+        # Who checks must not give up on a machine that is busy.
+        direct = with_timeouts(direct or settings, seconds=_LONG_SECONDS, redis_seconds=_LONG_SECONDS)
         self.wiring = Wiring(direct)
         self.wiring.drop()
         self.wiring.setup()
-        self.workers = Workers(settings, log)
+        self.workers = Workers(self.settings, log)
         self.corpus = Corpus(seed)
         self._drain = Drain(direct)
         self._verification = Verification(self.wiring)
