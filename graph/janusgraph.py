@@ -9,6 +9,7 @@ from gremlin_python.statics import long
 
 from graph.gremlin import Gremlin
 from neardup.clusters import require_consecutive
+from neardup.crashpoints import crash_point
 from neardup.cursors import DIGEST_LENGTH, format_cursor, no_such_segment, parse_cursor
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
@@ -80,6 +81,7 @@ class JanusGraphClusterStore:
                 "rows": [row for entry in entries if (row := self._row(entry)) is not None],
             },
         )
+        crash_point("project.graph-applied")
         match outcome:
             case "conflict":
                 raise ClusterConflictError(f"seq {entries[0].seq}: the applied seq of the graph is {detail[0]}")

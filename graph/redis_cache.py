@@ -1,7 +1,7 @@
 """The head cache on Redis Functions: image -> segment -> root -> head, for many images in one round trip."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from typing import Any, Literal
@@ -9,6 +9,7 @@ from typing import Any, Literal
 from redis import Redis
 
 from neardup.clusters import placement_of, require_consecutive
+from neardup.crashpoints import crash_point
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
 from neardup.redis import FunctionLibrary, redis_errors
@@ -50,6 +51,7 @@ class RedisHeadCache:
         writes = [write for entry in entries for write in _writes_of(entry)]
         position = [upto.seq, upto.ledger_offset, upto.proposal_offset]
         applied = self._write("apply", writes, entries[0].seq - 1, *position)
+        crash_point("project.cache-applied")
         if applied != -1:
             raise ClusterConflictError(f"seq {entries[0].seq}: the applied seq of the cache is {applied}")
 
@@ -70,10 +72,20 @@ class RedisHeadCache:
             batch = placements[start : start + _IDS_A_CALL]
             self._write("fill", [write for placed in batch for write in _placed(placed, read_at)], read_at)
 
-    def clear(self) -> None:
+    def forget(self, image_ids: Iterable[ImageId], cluster_ids: Iterable[ClusterId]) -> None:
+        keys = [self._key("image", image_id) for image_id in image_ids]
+        keys += [self._key("cluster", cluster_id) for cluster_id in cluster_ids]
+        with redis_errors("forgetting entries"):
+            for start in range(0, len(keys), _KEYS_A_SCAN):
+                self._client.unlink(*keys[start : start + _KEYS_A_SCAN])
+
+    def clear(self, *, upto: Position | None = None) -> None:
         """Entries first and the position last: what remains after a failure in between are misses."""
         with redis_errors("clearing the cache"):
             position = self._key("position", "")
+            if upto is not None:
+                # First, so that nothing older than that is written any more while entries are removed.
+                self._client.hset(position, items=[part for pair in asdict(upto).items() for part in pair])
             batch: list[bytes] = []
             for key in self._client.scan_iter(match=f"{self._prefix}*", count=_KEYS_A_SCAN):
                 if key != position:
@@ -81,7 +93,9 @@ class RedisHeadCache:
                 if len(batch) == _KEYS_A_SCAN:
                     self._client.unlink(*batch)
                     batch = []
-            self._client.unlink(*batch, position)
+            keys = batch if upto is not None else [*batch, position]
+            if keys:
+                self._client.unlink(*keys)
 
     def _write(self, function: str, writes: Sequence["_Write"], *first: int) -> int:
         keys = [self._key("position", ""), *(self._key(write.of, write.name) for write in writes)]

@@ -5,14 +5,15 @@ from collections.abc import Sequence
 from functools import partial
 
 import structlog
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
 from indexer.join import Arrival, Join, Side
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import InvalidMessageError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
-from neardup.kafka import Kafka, kafka_errors
+from neardup.kafka import Kafka, Outgoing, RenewedProducer, kafka_errors
 from neardup.logs import PartitionReader
 from neardup.messages import EmbeddingMessage, ImageRecord
 from neardup.ports import Clock, ClusterStore, StandingLog
@@ -61,7 +62,7 @@ class JoinWorker:
         self._look_at_ms = 0
         self._sides = {topics.lsh_embeddings: Side.LSH, topics.score_embeddings: Side.SCORE}
         self._join = Join(grace_ms=int(settings.grace_seconds * 1000))
-        self._producer: KafkaProducer = kafka.producer()
+        self._producer = RenewedProducer(kafka.producer)
         self._member = GroupMember(
             kafka,
             topics=list(self._sides),
@@ -85,8 +86,11 @@ class JoinWorker:
                     self._drop_decided()
                     sent += self._expire()
                     if sent:
+                        crash_point("join.before-write")
                         member.retrying("writing images", partial(self._write, sent))
-                    self._dead_letters.flush()
+                    member.retrying("writing dead letters", self._dead_letters.flush)
+                    if sent:
+                        crash_point("join.before-commit")
                     self._commit()
                 except PartitionsLostError:
                     continue
@@ -94,7 +98,7 @@ class JoinWorker:
             pass
         finally:
             member.close()
-            self._producer.close(timeout=5)
+            self._producer.close()
 
     def _assigned(self, partitions: Sequence[TopicPartition]) -> None:
         with kafka_errors("reading the ends of the embeddings"):
@@ -122,8 +126,8 @@ class JoinWorker:
         for number in {partition.partition for partition in partitions}:
             self._join.forget(number)
 
-    def _take(self, records: Sequence[ConsumerRecord]) -> list[tuple[str, bytes, bytes | None, int]]:
-        sent: list[tuple[str, bytes, bytes | None, int]] = []
+    def _take(self, records: Sequence[ConsumerRecord]) -> list[Outgoing]:
+        sent: list[Outgoing] = []
         for record in records:
             side = self._sides[record.topic]
             try:
@@ -141,11 +145,11 @@ class JoinWorker:
                 image, parked = joined
                 sent.append(self._image(image, record.partition))
                 if parked is not None:
-                    sent.append((self._topics.incomplete, _parked_key(parked), None, parked.partition))
+                    sent.append(Outgoing(self._topics.incomplete, _parked_key(parked), None, parked.partition))
         return sent
 
-    def _image(self, image: Image, partition: int) -> tuple[str, bytes, bytes | None, int]:
-        return self._topics.images, image.image_id.encode(), ImageRecord.of(image).encode(), partition
+    def _image(self, image: Image, partition: int) -> Outgoing:
+        return Outgoing(self._topics.images, image.image_id.encode(), ImageRecord.of(image).encode(), partition)
 
     def _arrival(self, side: Side, record: ConsumerRecord) -> Arrival:
         message = EmbeddingMessage.decode(record.value)
@@ -166,7 +170,7 @@ class JoinWorker:
             raw=record.value,
         )
 
-    def _drop_erased(self) -> list[tuple[str, bytes, bytes | None, int]]:
+    def _drop_erased(self) -> list[Outgoing]:
         """Once a second, see whose images were erased: they wait no longer, and what was kept of them goes.
 
         What was joined in that second comes to the assigner, who knows and removes it again.
@@ -177,7 +181,7 @@ class JoinWorker:
         self._look_at_ms = now + _ASK_EVERY_MS
         self._erased.apply(self._member.retrying("looking for erased images", self._standing.changes))
         gone = self._join.drop(self._erased.__contains__) if self._erased else []
-        return [(self._topics.incomplete, _parked_key(arrival), None, arrival.partition) for arrival in gone]
+        return [Outgoing(self._topics.incomplete, _parked_key(arrival), None, arrival.partition) for arrival in gone]
 
     def _drop_decided(self) -> None:
         """Stop waiting for partners that came before this worker did.
@@ -211,7 +215,7 @@ class JoinWorker:
             if arrival.image_id in placements and placements[arrival.image_id].version >= arrival.version
         }
 
-    def _expire(self) -> list[tuple[str, bytes, bytes | None, int]]:
+    def _expire(self) -> list[Outgoing]:
         """The sides whose partner did not come in time, as messages for the topic of incomplete images."""
         consumer = self._member.consumer
         now = self._clock.now_ms()
@@ -222,14 +226,14 @@ class JoinWorker:
         if not late:
             return []
         decided = self._decided(late)
-        sent: list[tuple[str, bytes, bytes | None, int]] = []
+        sent: list[Outgoing] = []
         for arrival in late:
             self._join.expire(arrival, park=arrival.key not in decided)
             if arrival.key not in decided:
                 _log.warning(
                     "image incomplete", image_id=arrival.image_id, version=arrival.version, missing=arrival.side.partner
                 )
-                sent.append((self._topics.incomplete, _parked_key(arrival), arrival.raw, arrival.partition))
+                sent.append(Outgoing(self._topics.incomplete, _parked_key(arrival), arrival.raw, arrival.partition))
         return sent
 
     def _caught_up(self, partition: TopicPartition) -> bool:
@@ -248,19 +252,14 @@ class JoinWorker:
             elif partition in consumer.paused():
                 consumer.resume(partition)
 
-    def _write(self, messages: Sequence[tuple[str, bytes, bytes | None, int]]) -> None:
+    def _write(self, messages: Sequence[Outgoing]) -> None:
         # Images before tombstones: what is parked must not go before the image it became part of is durable.
-        written = [message for message in messages if message[2] is not None]
-        removed = [message for message in messages if message[2] is None]
-        for some in filter(None, (written, removed)):
-            with kafka_errors("writing images"):
-                futures = [
-                    self._producer.send(topic, key=key, value=value, partition=partition)
-                    for topic, key, value, partition in some
-                ]
-                self._producer.flush(timeout=30)
-                for future in futures:
-                    future.get(timeout=0)
+        written = [message for message in messages if message.value is not None]
+        removed = [message for message in messages if message.value is None]
+        self._producer.write(written, "writing images")
+        if removed:
+            crash_point("join.after-images")
+            self._producer.write(removed, "taking away what is no longer incomplete")
 
     def _commit(self) -> None:
         offsets = {}

@@ -6,6 +6,7 @@ from typing import Any
 
 from opensearchpy import OpenSearch
 
+from neardup.crashpoints import crash_point
 from neardup.errors import SearchUnavailableError
 from neardup.types import ImageId, IndexedImage, Position
 from opensearch_templates.connection import part_failed, search_errors
@@ -35,7 +36,9 @@ class OpenSearchImageIndex:
         for start in range(0, len(actions), _ACTIONS_A_REQUEST):
             self._bulk(actions[start : start + _ACTIONS_A_REQUEST])
         if actions:
+            crash_point("project.index-written")
             self._refresh()
+            crash_point("project.index-refreshed")
         write_position(self._client, self._names, upto)
 
     def _bulk(self, actions: Sequence[str]) -> None:

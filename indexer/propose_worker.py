@@ -10,6 +10,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from indexer.propose import Proposer
 from neardup.backlog import BacklogReader
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import InvalidMessageError, SearchUnavailableError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
@@ -78,9 +79,11 @@ class ProposeWorker:
                     continue
                 try:
                     batch = member.retrying("reading images", partial(self._read, records))
+                    member.retrying("writing dead letters", self._dead_letters.flush)
                     member.retrying("waiting for the assigner", self._wait_for_room)
                     proposed = member.retrying("proposing", partial(self._propose, batch))
                     member.retrying("writing proposals", partial(self._proposals.append, proposed))
+                    crash_point("propose.after-append")
                     member.commit(batch.commit)
                 except PartitionsLostError:
                     continue
@@ -109,7 +112,6 @@ class ProposeWorker:
             else:
                 self._dead_letters.accepted()
                 images.setdefault(depth, []).append(entry)
-        self._dead_letters.flush()
         return _Batch(images=images, commit=commit)
 
     def _requeued(self, reference: RequeueRecord) -> tuple[Source, Image] | None:

@@ -11,7 +11,7 @@ from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, Hea
 from neardup.errors import ClusterConflictError
 from neardup.types import ClusterId, ClusterInfo, ImageId, Member, Page, Placement, Position, Segment
 
-__all__ = ["ClusterState", "placement_of", "require_consecutive"]
+__all__ = ["ClusterState", "Part", "placement_of", "require_consecutive"]
 
 
 def require_consecutive(entries: Sequence[Entry], upto: Position) -> None:
@@ -35,6 +35,23 @@ def placement_of(decision: Decision) -> Placement:
         seq=decision.seq,
         indexed=decision.indexed,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A cluster or a part of another one as it is kept: `root` and `parent` are set for the latter. `parts`: those that
+    it has or had. `own_size` and `own_exemplars` count its own members, `size` and `exemplars` those of `parts` too."""
+
+    cluster_id: ClusterId
+    head: ImageId
+    since: int
+    root: ClusterId | None
+    parent: ClusterId | None
+    parts: tuple[ClusterId, ...]
+    size: int
+    exemplars: int
+    own_size: int
+    own_exemplars: int
 
 
 @dataclass(slots=True)
@@ -160,6 +177,30 @@ class ClusterState:
             )
             for part_id, part in self._parts(self._resolve(cluster_id)).items()
         )
+
+    def part(self, cluster_id: ClusterId) -> Part | None:
+        """What is kept under this very id; None when nothing is."""
+        cluster = self._clusters.get(cluster_id)
+        if cluster is None:
+            return None
+        parts = self._parts(cluster_id).values()
+        return Part(
+            cluster_id=cluster_id,
+            head=cluster.head,
+            since=cluster.since,
+            root=cluster.root,
+            parent=cluster.parent,
+            parts=tuple(cluster.parts),
+            size=sum(len(part.members) for part in parts),
+            exemplars=sum(part.exemplars for part in parts),
+            own_size=len(cluster.members),
+            own_exemplars=cluster.exemplars,
+        )
+
+    def member_seq(self, image_id: ImageId) -> int | None:
+        """The seq as a member, by which members are ordered; None when it is in no cluster."""
+        placed = self._images.get(image_id)
+        return None if placed is None else self._clusters[placed.segment].members[image_id]
 
     def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int | None = None) -> Page:
         """The members behind the cursor, in order; all of them when `limit` is None. Raises InvalidCursorError."""

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import structlog
-from kafka import KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from neardup.errors import ConfigError, InvalidMessageError
-from neardup.kafka import Kafka, kafka_errors
+from neardup.kafka import Kafka, Outgoing, RenewedProducer
 from neardup.logs import PartitionReader
 from neardup.topics import Topics
 from neardup.types import Source
@@ -34,14 +33,14 @@ class DeadLetters:
     """Writes the topic of dead letters. More than `limit` in a row stop the worker: the topic is misconfigured."""
 
     def __init__(self, kafka: Kafka, topics: Topics, *, limit: int) -> None:
-        self._kafka = kafka
         self._topic = topics.dead_letters
         self._limit = limit
         self._row = 0
-        self._producer: KafkaProducer | None = None
+        self._producer = RenewedProducer(kafka.producer)
+        self._waiting: list[Outgoing] = []
 
     def send(self, record: ConsumerRecord, error: InvalidMessageError) -> None:
-        """Put a record aside. Raises ConfigError after too many in a row, LogUnavailableError."""
+        """Put a record aside, for `flush` to write. Raises ConfigError after too many in a row."""
         self._row += 1
         if self._row > self._limit:
             raise ConfigError(
@@ -51,7 +50,6 @@ class DeadLetters:
         _log.warning(
             "dead letter", topic=record.topic, partition=record.partition, offset=record.offset, reason=str(error)
         )
-        self._producer = self._producer or self._kafka.producer()
         headers = [
             ("reason", str(error).encode()),
             ("topic", record.topic.encode()),
@@ -59,18 +57,18 @@ class DeadLetters:
             ("offset", str(record.offset).encode()),
             *((f"original-{name}", value) for name, value in record.headers),
         ]
-        with kafka_errors("writing a dead letter"):
-            self._producer.send(self._topic, key=record.key, value=record.value, headers=headers, partition=0)
+        self._waiting.append(Outgoing(self._topic, record.key, record.value, 0, headers))
 
     def accepted(self) -> None:
         """A message was valid."""
         self._row = 0
 
     def flush(self) -> None:
-        """Return when every dead letter is durable; only then commit the offsets of their messages."""
-        if self._producer:
-            with kafka_errors("writing dead letters"):
-                self._producer.flush(timeout=30)
+        """Return when every dead letter is durable; only then commit the offsets of their messages. Raises
+        LogUnavailableError: call again."""
+        if self._waiting:
+            self._producer.write(self._waiting, "writing dead letters")
+            self._waiting = []
 
 
 def read_dead_letters(kafka: Kafka, topics: Topics) -> Iterator[DeadLetter]:

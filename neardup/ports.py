@@ -4,7 +4,7 @@ Every port has an in-memory implementation in `neardup.testing`; tests/contracts
 over the real engine. Implementations raise only `neardup.errors`; each method says which.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -234,8 +234,13 @@ class HeadCache(Projection, Protocol):
         has applied more than that (the read may be stale by now). Raises CacheUnavailableError."""
         ...
 
-    def clear(self) -> None:
-        """Forget everything of this namespace, the position included."""
+    def forget(self, image_ids: Iterable[ImageId], cluster_ids: Iterable[ClusterId]) -> None:
+        """Forget what is known about these images and under these very cluster ids: misses from now on."""
+        ...
+
+    def clear(self, *, upto: Position | None = None) -> None:
+        """Forget everything of this namespace, the position included; with `upto`, stand there from then on: what the
+        entries up to it say comes in by fills alone."""
         ...
 
 

@@ -1,6 +1,6 @@
 """Cluster store and head cache in memory."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from neardup.clusters import ClusterState, placement_of, require_consecutive
@@ -87,11 +87,18 @@ class InMemoryHeadCache:
             for placement in placements:
                 self._remember(placement, read_at)
 
-    def clear(self) -> None:
+    def forget(self, image_ids: Iterable[ImageId], cluster_ids: Iterable[ClusterId]) -> None:
+        for image_id in image_ids:
+            self._images.pop(image_id, None)
+        for cluster_id in cluster_ids:
+            self._roots.pop(cluster_id, None)
+            self._heads.pop(cluster_id, None)
+
+    def clear(self, *, upto: Position | None = None) -> None:
         self._images.clear()
         self._roots.clear()
         self._heads.clear()
-        self._position = Position()
+        self._position = upto or Position()
 
     def _resolved(self, stored: Placement) -> Placement | None:
         root = self._roots.get(stored.segment, (0, stored.segment))[1]

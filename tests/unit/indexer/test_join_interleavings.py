@@ -1,7 +1,7 @@
 """The join under every interleaving of both sides, restarts, lost partitions, expiry and late partners.
 
 The machine is the worker around the join, reduced to what lives where: topics, written messages and committed offsets
-survive a crash; everything else is in the join.
+survive a crash; everything else is in the join. What was written is decided at some later time, in order.
 """
 
 from dataclasses import dataclass
@@ -42,6 +42,7 @@ class JoinMachine(RuleBasedStateMachine):
         self.committed: dict[Lane, int] = {}
         self.incomplete: dict[Key, Arrival] = {}
         self.written: dict[Key, list[Image]] = {}
+        self.decided: dict[ImageId, int] = {}
         # What does not.
         self.join = Join(grace_ms=GRACE)
         self.next: dict[Lane, int] = dict.fromkeys(LANES, 0)
@@ -49,6 +50,7 @@ class JoinMachine(RuleBasedStateMachine):
         self.frontier: dict[Lane, int] = {}
         self.unfinished: dict[Lane, dict[int, Record]] = {lane: {} for lane in LANES}
         self.unwritten: list[tuple[Image | None, Arrival | None, bool]] = []
+        self.ends_at_assignment: dict[Lane, int] = dict.fromkeys(LANES, 0)
 
     # The world.
 
@@ -110,24 +112,42 @@ class JoinMachine(RuleBasedStateMachine):
         for arrival in self.join.expired():
             lane = arrival.side, arrival.partition
             assert self.frontier[arrival.side.partner, arrival.partition] > arrival.at_ms + GRACE
-            decided = any(
-                image_id == arrival.image_id and version >= arrival.version for image_id, version in self.written
-            )
+            decided = self.is_decided(arrival.key)
             self.join.expire(arrival, park=not decided)
             del self.unfinished[lane][arrival.offset]
             if not decided:
                 self.unwritten.append((None, arrival, True))
 
     @rule()
+    def drop_decided(self) -> None:
+        """Sides that were read again although a predecessor had joined them."""
+        for lane in LANES:
+            for arrival in self.join.waiting_before(*lane, self.ends_at_assignment[lane]):
+                if self.is_decided(arrival.key):
+                    self.join.expire(arrival, park=False)
+                    del self.unfinished[lane][arrival.offset]
+
+    @rule()
+    def decide(self) -> None:
+        """The rest of the path comes to what was written so far."""
+        for image_id, version in self.written:
+            self.decided[image_id] = max(version, self.decided.get(image_id, 0))
+
+    @rule()
     def write(self) -> None:
+        self.write_images()
+        for _, arrival, parked in self.unwritten:
+            if arrival is not None and not parked:
+                self.incomplete.pop(arrival.key, None)
+        self.unwritten = []
+
+    def write_images(self) -> None:
+        """What has contents goes first, before what takes a parked side away."""
         for image, arrival, parked in self.unwritten:
             if image is not None:
                 self.written.setdefault((image.image_id, image.version), []).append(image)
             if arrival is not None and parked:
                 self.incomplete[arrival.key] = arrival
-            elif arrival is not None:
-                self.incomplete.pop(arrival.key, None)
-        self.unwritten = []
 
     @precondition(lambda self: not self.unwritten)
     @rule()
@@ -150,6 +170,12 @@ class JoinMachine(RuleBasedStateMachine):
         self.commit()
 
     @rule()
+    def crash_between_writes(self) -> None:
+        """Images are durable, what takes parked sides away is not."""
+        self.write_images()
+        self.crash()
+
+    @rule()
     def crash(self) -> None:
         self.join = Join(grace_ms=GRACE)
         self.unwritten = []
@@ -165,6 +191,7 @@ class JoinMachine(RuleBasedStateMachine):
     def assign(self, partition: int) -> None:
         for side in Side:
             lane = side, partition
+            self.ends_at_assignment[lane] = len(self.topics[lane])
             self.next[lane] = self.committed.get(lane, 0)
             self.read.discard(lane)
             self.frontier.pop(lane, None)
@@ -198,21 +225,31 @@ class JoinMachine(RuleBasedStateMachine):
         assert {(late.side, late.partition, late.offset) for late in self.join.expired()} == expected
 
     def teardown(self) -> None:
-        """Everything is read to the end: then no image whose two sides came is missing."""
+        """Everything is read to the end, and the grace is over: then no image whose two sides came is missing, the
+        bytes of every other side are kept, and nothing waits."""
         for lane in LANES:
             self.poll(lane, len(self.topics[lane]))
         self.write()
+        self.decide()
+        self.a_quiet_time()
+        assert self.join.waiting == 0
+        assert all(self.committed[lane] == len(self.topics[lane]) for lane in self.read)
         sides: dict[Key, set[Side]] = {}
         for (side, _), records in self.topics.items():
             for record in records:
                 if record.key is not None:
                     sides.setdefault(record.key, set()).add(side)
         for (image_id, version), came in sides.items():
-            decided = any(key[0] == image_id and key[1] >= version for key in self.written)
-            assert decided or len(came) < 2, f"{image_id} in version {version} was lost"
+            if not self.is_decided((image_id, version)):
+                assert len(came) == 1, f"{image_id} in version {version} was lost"
+                assert {self.incomplete[image_id, version].side} == came
 
     def waiting(self, lane: Lane, key: Key) -> int | None:
         return next((offset for offset, record in self.unfinished[lane].items() if record.key == key), None)
+
+    def is_decided(self, key: Key) -> bool:
+        image_id, version = key
+        return self.decided.get(image_id, 0) >= version
 
     def arrival(self, lane: Lane, offset: int) -> Arrival:
         record = self.topics[lane][offset]

@@ -1,0 +1,59 @@
+"""The engines under trial: of the benchmark's own, in a folder that is removed afterwards, or those of a home."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from neardup.engines import supervisor
+from neardup.engines.endpoints import Endpoints
+from neardup.settings import AssignSettings, IngestSettings, Settings, load_settings
+
+__all__ = ["own_engines", "with_timeouts"]
+
+_NAMESPACE = "resilience"
+_GRACE_SECONDS = 0.6
+_PARTITIONS = 4
+
+
+@contextmanager
+def own_engines(home: Path | None) -> Iterator[tuple[Settings, Path]]:
+    """The settings of the trials on new local engines, or on those of `home`, which are started if they do not run and
+    go on afterwards; and a folder for logs, which goes when they do."""
+    usual = load_settings()
+    with tempfile.TemporaryDirectory(prefix="neardup-bench-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        local = usual.local.model_copy(update={"home": home or Path(folder)})
+        settings = usual.model_copy(update={"local": local})
+        try:
+            yield _settings_of(settings, supervisor.up(settings)), home or Path(folder)
+        finally:
+            if home is None:
+                supervisor.down(settings, [])
+
+
+def _settings_of(settings: Settings, endpoints: Endpoints) -> Settings:
+    """The settings of a trial: a short grace, so that late halves are late, and few exemplars, so that some images are
+    not indexed. Patient, for whoever checks must not give up."""
+    return Settings.model_validate(
+        settings.model_dump()
+        | {
+            "namespace": _NAMESPACE,
+            "kafka": {"bootstrap_servers": endpoints.kafka_bootstrap, "partitions": _PARTITIONS},
+            "opensearch": {"url": endpoints.opensearch_url},
+            "janusgraph": {"url": endpoints.janusgraph_url},
+            "redis": {"url": endpoints.redis_url},
+            "scorer": {"endpoint": endpoints.scorer_endpoint},
+            "ingest": IngestSettings(grace_seconds=_GRACE_SECONDS),
+            "assign": AssignSettings(enough_exemplars=5),
+        }
+    )
+
+
+def with_timeouts(settings: Settings, *, seconds: float, redis_seconds: float) -> Settings:
+    """The same with other time-outs."""
+    values = settings.model_dump()
+    for engine in ("opensearch", "janusgraph", "scorer"):
+        values[engine]["timeout_seconds"] = seconds
+    values["redis"]["timeout_seconds"] = redis_seconds
+    return Settings.model_validate(values)
