@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -170,6 +171,27 @@ def stopped_worker(pipeline: Pipeline) -> Iterator[None]:
     pipeline.supervisor.stop()
     yield
     pipeline.supervisor.check()
+
+
+@contextmanager
+def flowing(pipeline: Pipeline, both: Embeddings) -> Iterator[None]:
+    """New copies of one image come in, several a second, for the time of the block."""
+    done = threading.Event()
+
+    def publish() -> None:
+        count = 0
+        while not done.wait(0.2):
+            count += 1
+            pipeline.publish({ImageId(f"flowing {count}"): both})
+            pipeline.supervisor.check()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def as_json(completed: subprocess.CompletedProcess[str]) -> object:
