@@ -158,6 +158,7 @@ def fault_matrix(report: Report, settings: Settings, chosen: list[Attempt], *, l
             with trial(engines.settings, settings, seed=where, log=log) as running:
                 # The faults are to meet workers, not processes that start.
                 running.publish(running.corpus.batch(_FIRST_IMAGES))
+                running.publish_late()
                 if not running.drained():
                     result.fail(f"{where}: did not begin: {running.behind()}")
                     continue
