@@ -39,39 +39,41 @@ def schedule(seeds: int) -> dict[str, deque[Arm]]:
 
 
 def crash_matrix(report: Report, settings: Settings, *, seeds: int, log: Path, result: TrialResult) -> None:
-    """Kill at all points for this many seeds; adds what was found to `result`, and the figure `kills`."""
+    """Kill at all points for this many seeds; adds what was found to `result`, and the figure `kills`, also
+    when it is ended early."""
     left = schedule(seeds)
     wanted = sum(map(len, left.values()))
     report.note(f"crash matrix: {len(CRASH_POINTS)} points x {seeds} seeds = {wanted} kills")
     kills: Counter[CrashPoint] = Counter()
     begun, number, checks, images, surprised = time.monotonic(), 0, 0, 0, 0
-    while any(left.values()):
-        number += 1
-        before = kills.total()
-        with Trial(_varied(settings, number), seed=f"crash {number}", log=log) as running:
-            for role in ROLES:
-                running.workers.add(role, "one", arms=left[role])
-            checks += _rounds(report, running, left, result, number)
-        kills += running.workers.kills
-        surprised += running.workers.surprised
-        images += len(running.corpus.published)
-        result.ended(running.workers.ended, f"crashes, namespace {number}")
-        report.note(f"{kills.total()} of {wanted} kills, {checks} checks")
-        if kills.total() == before:
-            result.fail(f"crashes, namespace {number}: no process died, still to die: {left}")
-            break
-    for point in CRASH_POINTS:
-        report.row("kills", point=point, kills=kills[point])
-    seconds = round(time.monotonic() - begun)
-    report.row(
-        "crash matrix",
-        kills=kills.total(),
-        kills_at_other_moments=surprised,
-        checks=checks,
-        images=images,
-        seconds=seconds,
-    )
-    report.figures["kills"] = kills.total()
+    try:
+        while any(left.values()):
+            number += 1
+            with Trial(_varied(settings, number), seed=f"crash {number}", log=log) as running:
+                for role in ROLES:
+                    running.workers.add(role, "one", arms=left[role])
+                checks += _rounds(report, running, left, result, number)
+            kills += running.workers.kills
+            surprised += running.workers.surprised
+            images += len(running.corpus.published)
+            result.ended(running.workers.ended, f"crashes, namespace {number}")
+            report.note(f"{kills.total()} of {wanted} kills, {checks} checks")
+            if not running.workers.kills:
+                result.fail(f"crashes, namespace {number}: no process died, still to die: {left}")
+                break
+    finally:
+        for point in CRASH_POINTS:
+            report.row("kills", point=point, kills=kills[point])
+        seconds = round(time.monotonic() - begun)
+        report.row(
+            "crash matrix",
+            kills=kills.total(),
+            kills_at_other_moments=surprised,
+            checks=checks,
+            images=images,
+            seconds=seconds,
+        )
+        report.figures["kills"] = kills.total()
 
 
 def _rounds(report: Report, running: Trial, left: dict[str, deque[Arm]], result: TrialResult, number: int) -> int:
