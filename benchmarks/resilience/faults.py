@@ -157,7 +157,7 @@ def fault_matrix(report: Report, settings: Settings, chosen: list[Attempt], *, l
                 where = f"faults, namespace {start // _FAULTS_A_NAMESPACE}"
                 some = chosen[start : start + _FAULTS_A_NAMESPACE]
                 with trial(engines.settings, settings, seed=where, log=log) as running:
-                    _some(report, running, engines, some, recovered, result, where)
+                    _some(report, running, engines, some, recovered=recovered, result=result, where=where)
                 report.note(f"{len(recovered)} of {len(chosen)} faults, {result}")
     finally:
         for engine, kind in sorted({(attempt.engine, attempt.kind) for attempt in recovered}):
@@ -179,6 +179,7 @@ def _some(
     running: Trial,
     engines: Proxied,
     chosen: Sequence[Attempt],
+    *,
     recovered: dict[Attempt, _Recovery],
     result: TrialResult,
     where: str,
