@@ -20,6 +20,7 @@ __all__ = ["crash_matrix", "schedule"]
 
 _ROUNDS_A_NAMESPACE = 12
 _BATCHES_A_ROUND = 60
+_KILLS_A_ROUND = 4
 
 
 def schedule(seeds: int) -> dict[str, deque[Arm]]:
@@ -86,12 +87,13 @@ def _rounds(report: Report, running: Trial, left: dict[str, deque[Arm]], result:
         waiting = {role: workers.died(role) for role in ROLES if left[role] or workers.armed(role)}
         if not waiting:
             return round_
+        enough = _KILLS_A_ROUND // len(waiting)
         for _ in range(_BATCHES_A_ROUND):
             running.publish(running.corpus.batch(rng.randint(1, 4)))
             running.pause(rng.uniform(0.0, 0.3))
             if rng.random() < 0.2:
                 running.publish_late()
-            if all(workers.died(role) > died for role, died in waiting.items()):
+            if all(workers.died(role) >= died + enough for role, died in waiting.items()):
                 break
         running.publish_late()
         workers.hold()
