@@ -217,11 +217,9 @@ class JoinWorker:
 
     def _expire(self) -> list[Outgoing]:
         """The sides whose partner did not come in time, as messages for the topic of incomplete images."""
-        consumer = self._member.consumer
         now = self._clock.now_ms()
-        for partition in consumer.assignment():
-            if partition not in consumer.paused() and self._caught_up(partition):
-                self._join.advance(self._sides[partition.topic], partition.partition, now)
+        for partition in self._member.read_to_end():
+            self._join.advance(self._sides[partition.topic], partition.partition, now)
         late = self._join.expired()
         if not late:
             return []
@@ -235,11 +233,6 @@ class JoinWorker:
                 )
                 sent.append(Outgoing(self._topics.incomplete, _parked_key(arrival), arrival.raw, arrival.partition))
         return sent
-
-    def _caught_up(self, partition: TopicPartition) -> bool:
-        consumer = self._member.consumer
-        highwater = consumer.highwater(partition)
-        return highwater is not None and consumer.position(partition, timeout_ms=1000) >= highwater
 
     def _balance(self) -> None:
         """A flood of one side waits in the log, not in memory: the side that is ahead pauses."""

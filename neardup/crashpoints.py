@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 
 from neardup.errors import ConfigError
 
-__all__ = ["CRASH_POINTS", "VARIABLE", "CrashPoint", "crash_point", "parse"]
+__all__ = ["CRASH_POINTS", "VARIABLE", "CrashPoint", "arm", "crash_point", "parse"]
 
 CrashPoint = Literal[
     "join.before-write",
@@ -52,15 +52,25 @@ def parse(value: str) -> tuple[CrashPoint, int]:
     raise ConfigError(f"{VARIABLE}: {value!r} is not NAME:PASS; the names are {', '.join(CRASH_POINTS)}")
 
 
-_ARMED: tuple[CrashPoint, int] | None = parse(os.environ[VARIABLE]) if VARIABLE in os.environ else None
-_passed = 0
+_armed: CrashPoint | None = None
+_left = 0
+
+
+def arm(value: str) -> None:
+    """From now on as if the variable had this value. Raises ConfigError."""
+    global _armed, _left
+    _armed, _left = parse(value)
+
+
+if VARIABLE in os.environ:
+    arm(os.environ[VARIABLE])
 
 
 def crash_point(name: CrashPoint) -> None:
-    """Nothing, unless the environment says that the process shall die here."""
-    if _ARMED is None or _ARMED[0] != name:
+    """Nothing, unless the process shall die here."""
+    if name != _armed:
         return
-    global _passed  # noqa: PLW0603 - one count a process
-    _passed += 1
-    if _passed == _ARMED[1]:
+    global _left  # noqa: PLW0603 - one a process
+    _left -= 1
+    if not _left:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -22,6 +22,7 @@ _log = structlog.get_logger("group")
 _T = TypeVar("_T")
 _TOPICS_WITHIN_SECONDS = 15.0
 _QUIET_SECONDS = 20.0
+_ASK_ENDS_SECONDS = 1.0
 
 
 class PartitionsLostError(Exception):
@@ -67,6 +68,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._watchdog = Watchdog(group)
         self._quiet_since = time.monotonic()
         self._behind = False
+        self._ask_ends_at = 0.0
         self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         with kafka_errors(f"joining group {group}"):
@@ -149,6 +151,23 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                         consumer.seek_to_beginning(partition)
                     else:
                         consumer.seek(partition, offset)
+
+    def read_to_end(self) -> list[TopicPartition]:
+        """The partitions that are being read and have been read to their end. Raises LogUnavailableError."""
+        consumer = self.consumer
+        ends = {partition: consumer.highwater(partition) for partition in consumer.assignment() - consumer.paused()}
+        unknown = [partition for partition, end in ends.items() if end is None]
+        # The client drops the answer to a fetch that was overtaken by a pause or a rebalance, and the broker does not
+        # repeat it for a partition in which nothing happens: then nobody would ever know that there is nothing.
+        with kafka_errors(f"reading the ends of what {self._group} reads"):
+            if unknown and time.monotonic() >= self._ask_ends_at:
+                self._ask_ends_at = time.monotonic() + _ASK_ENDS_SECONDS
+                ends |= consumer.end_offsets(unknown, timeout_ms=ANSWER_MS)
+            return [
+                partition
+                for partition, end in ends.items()
+                if end is not None and consumer.position(partition, timeout_ms=ANSWER_MS) >= end
+            ]
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""

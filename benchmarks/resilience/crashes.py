@@ -20,6 +20,7 @@ __all__ = ["crash_matrix", "schedule"]
 
 _ROUNDS_A_NAMESPACE = 12
 _BATCHES_A_ROUND = 60
+_KILLS_A_ROUND = 4
 
 
 def schedule(seeds: int) -> dict[str, deque[Arm]]:
@@ -39,39 +40,41 @@ def schedule(seeds: int) -> dict[str, deque[Arm]]:
 
 
 def crash_matrix(report: Report, settings: Settings, *, seeds: int, log: Path, result: TrialResult) -> None:
-    """Kill at all points for this many seeds; adds what was found to `result`, and the figure `kills`."""
+    """Kill at all points for this many seeds; adds what was found to `result`, and the figure `kills`, also
+    when it is ended early."""
     left = schedule(seeds)
     wanted = sum(map(len, left.values()))
     report.note(f"crash matrix: {len(CRASH_POINTS)} points x {seeds} seeds = {wanted} kills")
     kills: Counter[CrashPoint] = Counter()
     begun, number, checks, images, surprised = time.monotonic(), 0, 0, 0, 0
-    while any(left.values()):
-        number += 1
-        before = kills.total()
-        with Trial(_varied(settings, number), seed=f"crash {number}", log=log) as running:
-            for role in ROLES:
-                running.workers.add(role, "one", arms=left[role])
-            checks += _rounds(report, running, left, result, number)
-        kills += running.workers.kills
-        surprised += running.workers.surprised
-        images += len(running.corpus.published)
-        result.ended(running.workers.ended, f"crashes, namespace {number}")
-        report.note(f"{kills.total()} of {wanted} kills, {checks} checks")
-        if kills.total() == before:
-            result.fail(f"crashes, namespace {number}: no process died, still to die: {left}")
-            break
-    for point in CRASH_POINTS:
-        report.row("kills", point=point, kills=kills[point])
-    seconds = round(time.monotonic() - begun)
-    report.row(
-        "crash matrix",
-        kills=kills.total(),
-        kills_at_other_moments=surprised,
-        checks=checks,
-        images=images,
-        seconds=seconds,
-    )
-    report.figures["kills"] = kills.total()
+    try:
+        while any(left.values()):
+            number += 1
+            with Trial(_varied(settings, number), seed=f"crash {number}", log=log) as running:
+                for role in ROLES:
+                    running.workers.add(role, "one", arms=left[role])
+                checks += _rounds(report, running, left, result, number)
+            kills += running.workers.kills
+            surprised += running.workers.surprised
+            images += len(running.corpus.published)
+            result.ended(running.workers.ended, f"crashes, namespace {number}")
+            report.note(f"{kills.total()} of {wanted} kills, {checks} checks")
+            if not running.workers.kills:
+                result.fail(f"crashes, namespace {number}: no process died, still to die: {left}")
+                break
+    finally:
+        for point in CRASH_POINTS:
+            report.row("kills", point=point, kills=kills[point])
+        seconds = round(time.monotonic() - begun)
+        report.row(
+            "crash matrix",
+            kills=kills.total(),
+            kills_at_other_moments=surprised,
+            checks=checks,
+            images=images,
+            seconds=seconds,
+        )
+        report.figures["kills"] = kills.total()
 
 
 def _rounds(report: Report, running: Trial, left: dict[str, deque[Arm]], result: TrialResult, number: int) -> int:
@@ -84,12 +87,13 @@ def _rounds(report: Report, running: Trial, left: dict[str, deque[Arm]], result:
         waiting = {role: workers.died(role) for role in ROLES if left[role] or workers.armed(role)}
         if not waiting:
             return round_
+        enough = _KILLS_A_ROUND // len(waiting)
         for _ in range(_BATCHES_A_ROUND):
             running.publish(running.corpus.batch(rng.randint(1, 4)))
             running.pause(rng.uniform(0.0, 0.3))
             if rng.random() < 0.2:
                 running.publish_late()
-            if all(workers.died(role) > died for role, died in waiting.items()):
+            if all(workers.died(role) >= died + enough for role, died in waiting.items()):
                 break
         running.publish_late()
         workers.hold()

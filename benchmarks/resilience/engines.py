@@ -38,7 +38,7 @@ def _settings_of(settings: Settings, endpoints: Endpoints) -> Settings:
     return Settings.model_validate(
         settings.model_dump()
         | {
-            "namespace": _NAMESPACE,
+            "namespace": settings.namespace if "namespace" in settings.model_fields_set else _NAMESPACE,
             "kafka": {"bootstrap_servers": endpoints.kafka_bootstrap, "partitions": _PARTITIONS},
             "opensearch": {"url": endpoints.opensearch_url},
             "janusgraph": {"url": endpoints.janusgraph_url},

@@ -148,41 +148,57 @@ def some_of_each() -> list[Attempt]:
 
 
 def fault_matrix(report: Report, settings: Settings, chosen: list[Attempt], *, log: Path, result: TrialResult) -> None:
-    """Try these faults; adds what was found to `result`, and the figure `faults`."""
+    """Try these faults; adds what was found to `result`, and the figure `faults`, also when it is ended early."""
     report.note(f"fault matrix: {len(chosen)} faults")
-    recovery: dict[tuple[Engine, Kind], list[_Recovery]] = {}
-    done = 0
-    with proxied(settings) as engines:
-        for start in range(0, len(chosen), _FAULTS_A_NAMESPACE):
-            where = f"faults, namespace {start // _FAULTS_A_NAMESPACE}"
-            with trial(engines.settings, settings, seed=where, log=log) as running:
-                # The faults are to meet workers, not processes that start.
-                running.publish(running.corpus.batch(_FIRST_IMAGES))
-                if not running.drained():
-                    result.fail(f"{where}: did not begin: {running.behind()}")
-                    continue
-                for attempt in chosen[start : start + _FAULTS_A_NAMESPACE]:
-                    found = _one(running, engines, attempt, result)
-                    if found is None:
-                        break  # what is left of this namespace would only fail for the same reason
-                    recovery.setdefault((attempt.engine, attempt.kind), []).append(found)
-                    done += 1
-                    report.note(f"{attempt}: {found}")
-                else:
-                    result.add(running.replay(where), f"{where}, replay")
-                result.ended(running.workers.ended, where)
-            report.note(f"{done} of {len(chosen)} faults, {result}")
-    for (engine, kind), of_kind in sorted(recovery.items()):
-        report.row(
-            "faults",
-            engine=engine,
-            kind=kind,
-            faults=len(of_kind),
-            longest_recovery_seconds=max(one.seconds for one in of_kind),
-            roles_ended=sum(one.ended for one in of_kind),
-            visible=sum(one.said for one in of_kind),
-        )
-    report.figures["faults"] = done
+    recovered: dict[Attempt, _Recovery] = {}
+    try:
+        with proxied(settings) as engines:
+            for start in range(0, len(chosen), _FAULTS_A_NAMESPACE):
+                where = f"faults, namespace {start // _FAULTS_A_NAMESPACE}"
+                some = chosen[start : start + _FAULTS_A_NAMESPACE]
+                with trial(engines.settings, settings, seed=where, log=log) as running:
+                    _some(report, running, engines, some, recovered=recovered, result=result, where=where)
+                report.note(f"{len(recovered)} of {len(chosen)} faults, {result}")
+    finally:
+        for engine, kind in sorted({(attempt.engine, attempt.kind) for attempt in recovered}):
+            of_kind = [one for a, one in recovered.items() if (a.engine, a.kind) == (engine, kind)]
+            report.row(
+                "faults",
+                engine=engine,
+                kind=kind,
+                faults=len(of_kind),
+                longest_recovery_seconds=max(one.seconds for one in of_kind),
+                roles_ended=sum(one.ended for one in of_kind),
+                visible=sum(one.said for one in of_kind),
+            )
+        report.figures["faults"] = len(recovered)
+
+
+def _some(
+    report: Report,
+    running: Trial,
+    engines: Proxied,
+    chosen: Sequence[Attempt],
+    *,
+    recovered: dict[Attempt, _Recovery],
+    result: TrialResult,
+    where: str,
+) -> None:
+    """The faults of one namespace."""
+    # They are to meet workers, not processes that start.
+    running.publish(running.corpus.batch(_FIRST_IMAGES))
+    running.publish_late()
+    if not running.drained():
+        result.fail(f"{where}: did not begin: {running.behind()}")
+        return
+    for attempt in chosen:
+        found = _one(running, engines, attempt, result)
+        if found is None:
+            return  # what is left of this namespace would only fail for the same reason
+        recovered[attempt] = found
+        report.note(f"{attempt}: {found}")
+    result.add(running.replay(where), f"{where}, replay")
+    result.ended(running.workers.ended, where)
 
 
 def _one(running: Trial, engines: Proxied, attempt: Attempt, result: TrialResult) -> _Recovery | None:

@@ -107,8 +107,9 @@ def _takeovers(report: Report, settings: Settings, *, times: int, log: Path, res
     with _scaled(settings, 1, seed="takeover", log=log) as running:
         _decided(running, partial(_more, running, 0))
         for number in range(times):
-            deciding = running.workers.names("assign")[0]
-            running.workers.add("assign", f"standby{number}")
+            (deciding,) = running.workers.names("assign")
+            # The one partition goes to the first member by name: a later name stands by.
+            running.workers.add("assign", f"worker{number + 1}")
             # It must have joined the group, or this would measure its start.
             running.pause(8.0)
             _flow(running)

@@ -1,5 +1,6 @@
 """One namespace under trial: workers, images that flow, waiting until all is decided, and the check of everything."""
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -58,6 +59,7 @@ class TrialResult:
         """Something did not come to an end, or did not happen."""
         self.failures += 1
         self.notes.append(what)
+        print(what, file=sys.stderr, flush=True)
 
     def ended(self, exits: Mapping[str, int], where: str) -> None:
         """Processes that ended although nobody killed them: allowed, for a supervisor starts them again, but shown."""

@@ -6,17 +6,20 @@ delays: here processes end on purpose.
 
 import os
 import signal
-import subprocess
 import time
 from collections import Counter, deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import cache
+from multiprocessing import get_context
+from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
 
 from pydantic import BaseModel, SecretStr
 
-from neardup.cli.worker import role_command
-from neardup.crashpoints import VARIABLE, CrashPoint
+from benchmarks.resilience.role import PRELOADED, run
+from neardup.crashpoints import CrashPoint
 from neardup.settings import Settings
 from neardup.supervisor import SINGLE_THREADED
 
@@ -40,9 +43,9 @@ class _Worker:
     name: str
     arms: deque[Arm]
     arm: Arm | None = None
-    process: subprocess.Popen[bytes] | None = None
+    process: ForkServerProcess | None = None
     again_at: float = 0.0
-    sent: set[int] = field(default_factory=set)
+    killed: bool = False
 
 
 class Workers:
@@ -53,10 +56,8 @@ class Workers:
     """
 
     def __init__(self, settings: Settings, log: Path) -> None:
-        self._environment = SINGLE_THREADED | dict(os.environ) | environment(settings)
-        self._environment.pop(VARIABLE, None)
+        self._environment = environment(settings)
         self._workers: dict[str, _Worker] = {}
-        self._stream = log.open("ab")
         self.log = log
         self.kills: Counter[CrashPoint] = Counter()
         self.surprised = 0
@@ -77,7 +78,7 @@ class Workers:
     def pid(self, role: str, name: str) -> int | None:
         """The process of a worker; None between two of them."""
         process = self._workers[f"{name}-{role}"].process
-        return process.pid if process is not None and process.poll() is None else None
+        return process.pid if process is not None and process.exitcode is None else None
 
     def hold(self) -> None:
         """Those that are started from now on do not take an arm, so that work comes to an end."""
@@ -87,7 +88,7 @@ class Workers:
         """They do again; those that live without one are killed where they are."""
         self._arming = True
         for worker in self._workers.values():
-            if worker.arm is None and worker.arms and worker.process is not None and worker.process.poll() is None:
+            if worker.arm is None and worker.arms and worker.process is not None and worker.process.exitcode is None:
                 self.surprised += 1
                 self.kill(worker.role, worker.name)
 
@@ -103,7 +104,7 @@ class Workers:
         """Start again what ended."""
         now = time.monotonic()
         for worker in self._workers.values():
-            if worker.process is not None and (code := worker.process.poll()) is not None:
+            if worker.process is not None and (code := worker.process.exitcode) is not None:
                 self._count(worker, code)
                 worker.process, worker.again_at = None, now + _AGAIN_SECONDS
             if worker.process is None and now >= worker.again_at:
@@ -112,9 +113,9 @@ class Workers:
     def kill(self, role: str, name: str, number: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal that ends the process; `check` starts it again."""
         worker = self._workers[f"{name}-{role}"]
-        if worker.process is not None and worker.process.poll() is None:
-            worker.sent.add(worker.process.pid)
-            worker.process.send_signal(number)
+        if worker.process is not None and worker.process.exitcode is None:
+            worker.killed = True
+            _signal(worker.process, number)
 
     def remove(self, role: str, name: str, number: signal.Signals = signal.SIGTERM) -> None:
         """End a worker for good."""
@@ -124,14 +125,13 @@ class Workers:
     def close(self) -> None:
         """End all of them."""
         for worker in self._workers.values():
-            if worker.process is not None and (code := worker.process.poll()) is not None:
+            if worker.process is not None and (code := worker.process.exitcode) is not None:
                 self._count(worker, code)
                 worker.process = None
             if worker.arm is not None:
                 worker.arms.appendleft(worker.arm)
         _end(self._workers.values(), signal.SIGTERM)
         self._workers.clear()
-        self._stream.close()
 
     def said(self, text: str) -> int:
         """How many lines of the log have this text."""
@@ -139,19 +139,18 @@ class Workers:
 
     def _start(self, worker: _Worker) -> None:
         worker.arm = worker.arms.popleft() if worker.arms and self._arming else None
-        variables = {VARIABLE: f"{worker.arm.point}:{worker.arm.passes}"} if worker.arm else {}
-        worker.process = subprocess.Popen(
-            role_command(worker.role, worker.name),
-            stdin=subprocess.DEVNULL,
-            stderr=self._stream,
-            env=self._environment | variables,
+        point = f"{worker.arm.point}:{worker.arm.passes}" if worker.arm else None
+        worker.killed = False
+        worker.process = _forks().Process(
+            target=run, args=(worker.role, worker.name, self._environment, point, str(self.log))
         )
+        worker.process.start()
 
     def _count(self, worker: _Worker, code: int) -> None:
         assert worker.process is not None
         if code == -signal.SIGKILL and worker.arm is not None:
             self.kills[worker.arm.point] += 1
-        elif worker.process.pid not in worker.sent:
+        elif not worker.killed:
             self.ended[f"{worker.role} {code}"] += 1
         worker.arm = None
 
@@ -176,12 +175,25 @@ def _variables(prefix: str, group: BaseModel) -> Iterable[tuple[str, str]]:
 def _end(workers: Iterable[_Worker], number: signal.Signals) -> None:
     processes = [worker.process for worker in workers if worker.process is not None]
     for process in processes:
-        if process.poll() is None:
-            process.send_signal(number)
+        _signal(process, number)
     deadline = time.monotonic() + _STOP_SECONDS
     for process in processes:
-        try:
-            process.wait(timeout=max(0.1, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
+        process.join(timeout=max(0.1, deadline - time.monotonic()))
+        if process.exitcode is None:
             process.kill()
-            process.wait()
+            process.join()
+
+
+def _signal(process: ForkServerProcess, number: signal.Signals) -> None:
+    assert process.pid is not None
+    with suppress(ProcessLookupError):
+        os.kill(process.pid, number)
+
+
+@cache
+def _forks() -> ForkServerContext:
+    """Where processes come from."""
+    os.environ.update(SINGLE_THREADED)
+    context = get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
