@@ -27,7 +27,14 @@ if (applied != wanted) {
 
 def uids = rows.collectMany { [it[0], it[2]] } as Set
 def found = g.V().has('uid', within(uids)).toList().collectEntries { [(it.value('uid')): it] }
-def touched = [:]
+
+// What changes of a cluster is counted here and written once: a property of a vertex is found among all that this
+// transaction has added to the vertex, its new members included.
+def tallies = [:]
+def tally = { uid, vertex -> tallies.computeIfAbsent(uid) {
+    [vertex: vertex, size: vertex.value('size'), exemplars: vertex.value('exemplars'), head: vertex.value('head'),
+     since: vertex.value('since')]
+} }
 
 for (row in rows) {
     def (imageUid, imageId, clusterUid, clusterId, head, version, run, seq, walkUid, indexed) = row
@@ -38,47 +45,57 @@ for (row in rows) {
         def edges = image.edges(Direction.OUT, memberLabel)
         edge = edges.hasNext() ? edges.next() : null
         wasIndexed = image.value('indexed')
-    } else {
-        image = graph.addVertex(T.label, imageLabel, 'uid', imageUid, 'image_id', imageId)
-        found[imageUid] = image
     }
+    if (found[clusterUid] == null) {
+        found[clusterUid] = graph.addVertex(T.label, clusterLabel, 'uid', clusterUid, 'cluster_id', clusterId,
+                                            'head', head, 'size', 0L, 'exemplars', 0L, 'since', seq as long)
+    }
+    def cluster = tally(clusterUid, found[clusterUid])
     def left = edge?.inVertex()
-    def cluster = found[clusterUid]
-    if (cluster == null) {
-        cluster = graph.addVertex(T.label, clusterLabel, 'uid', clusterUid, 'cluster_id', clusterId,
-                                  'head', head, 'size', 0L, 'exemplars', 0L, 'since', seq as long)
-        found[clusterUid] = cluster
+    if (image == null) {
+        image = graph.addVertex(T.label, imageLabel, 'uid', imageUid, 'image_id', imageId, 'version', version as long,
+                                'run', run as long, 'decided_seq', seq as long, 'indexed', indexed as long,
+                                'walk_uid', walkUid)
+        found[imageUid] = image
+    } else {
+        image.property('version', version as long)
+        image.property('run', run as long)
+        image.property('decided_seq', seq as long)
+        image.property('indexed', indexed as long)
+        image.property('walk_uid', walkUid)
     }
-    if (left == null || left.id() != cluster.id()) {
+    if (left == null || left.id() != cluster.vertex.id()) {
         if (left != null) {
-            long size = left.value('size')
-            if (size > 1 && left.value('head') == imageId) {
+            def leftUid = left.value('uid')
+            found[leftUid] = left
+            def before = tally(leftUid, left)
+            if (before.size > 1 && before.head == imageId) {
                 graph.tx().rollback()
                 return ['head', imageId]
             }
             edge.remove()
-            left.property('size', size - 1)
-            left.property('exemplars', left.value('exemplars') - wasIndexed)
-            touched[left.value('uid')] = left
-            found[left.value('uid')] = left
+            before.size -= 1
+            before.exemplars -= wasIndexed
         }
-        long size = cluster.value('size')
-        if (size == 0L) cluster.property('since', seq as long)
-        image.addEdge(memberLabel, cluster, 'seq', seq as long, 'member_id', imageId)
-        cluster.property('size', size + 1)
-        cluster.property('exemplars', cluster.value('exemplars') + (indexed as long))
-    } else if (wasIndexed != indexed) {
-        cluster.property('exemplars', cluster.value('exemplars') - wasIndexed + (indexed as long))
+        if (cluster.size == 0L) cluster.since = seq as long
+        image.addEdge(memberLabel, cluster.vertex, 'seq', seq as long, 'member_id', imageId)
+        cluster.size += 1
+        cluster.exemplars += indexed as long
+    } else {
+        cluster.exemplars += (indexed as long) - wasIndexed
     }
-    if (cluster.value('head') != head) cluster.property('head', head)
-    image.property('version', version as long)
-    image.property('run', run as long)
-    image.property('decided_seq', seq as long)
-    image.property('indexed', indexed as long)
-    image.property('walk_uid', walkUid)
+    cluster.head = head
 }
 
-touched.values().findAll { it.value('size') == 0L }.each { it.remove() }
+tallies.values().each { cluster ->
+    if (cluster.size == 0L) {
+        cluster.vertex.remove()
+        return
+    }
+    ['size', 'exemplars', 'head', 'since'].each {
+        if (cluster.vertex.value(it) != cluster[it]) cluster.vertex.property(it, cluster[it])
+    }
+}
 
 projectionVertex.property('applied_seq', upto[0] as long)
 projectionVertex.property('ledger_offset', upto[1] as long)
