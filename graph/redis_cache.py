@@ -8,13 +8,13 @@ from typing import Any
 from redis import Redis
 
 from neardup.clusters import require_consecutive
-from neardup.errors import ClusterConflictError
+from neardup.errors import CacheBehindError, ClusterConflictError
 from neardup.redis import FunctionLibrary, redis_errors
 from neardup.types import ClusterId, Decision, ImageId, Placement, Position
 
 __all__ = ["LIBRARY", "RedisHeadCache", "setup_functions"]
 
-LIBRARY = "neardup_heads_2"
+LIBRARY = "neardup_heads_3"
 _KEYS_A_SCAN = 1_000
 _IDS_A_CALL = 2_000
 
@@ -28,11 +28,23 @@ class RedisHeadCache:
     """The port HeadCache for one namespace; the client is the caller's to close.
 
     All keys of a namespace share one hash tag, so that a function may touch any of them on a Redis Cluster.
+    `ttl_seconds`: life of an entry that nobody reads; `absent_seconds`: of an entry about an image that is not there.
+    `stale_seconds`: it is read only if somebody vouched for a moment no longer ago, by Redis' clock; None: always.
     """
 
-    def __init__(self, client: Redis, namespace: str, *, ttl_seconds: int) -> None:
+    def __init__(
+        self,
+        client: Redis,
+        namespace: str,
+        *,
+        ttl_seconds: int,
+        absent_seconds: float = 1.0,
+        stale_seconds: float | None = None,
+    ) -> None:
         self._client = client
         self._ttl = ttl_seconds
+        self._absent_ms = round(absent_seconds * 1000)
+        self._stale_ms = 0 if stale_seconds is None else round(stale_seconds * 1000)
         self._prefix = f"{{{namespace}}}:"
 
     def position(self) -> Position:
@@ -60,22 +72,37 @@ class RedisHeadCache:
         if applied != -1:
             raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the cache is {applied}")
 
-    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
-        found: dict[ImageId, Placement] = {}
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement | None]:
+        found: dict[ImageId, Placement | None] = {}
         distinct = list(dict.fromkeys(image_ids))
         for start in range(0, len(distinct), _IDS_A_CALL):
             ids = distinct[start : start + _IDS_A_CALL]
-            keys = [self._key("image", image_id) for image_id in ids]
-            answers = self._call("lookup", keys, [self._key("cluster", ""), self._ttl])
+            keys = [self._key("position", ""), *(self._key("image", image_id) for image_id in ids)]
+            answers = self._call("lookup", keys, [self._key("cluster", ""), self._ttl, self._stale_ms])
+            if answers == -1:
+                raise CacheBehindError(f"nobody vouches that it had everything {self._stale_ms / 1000:g} s ago")
             for image_id, answer in zip(ids, answers, strict=True):
                 if answer:
-                    found[image_id] = _placement(image_id, answer)
+                    found[image_id] = _placement(image_id, answer) if answer[0] else None
         return found
 
-    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
-        for start in range(0, len(placements), _IDS_A_CALL):
+    def fill(self, placements: Sequence[Placement], *, absent: Sequence[ImageId] = (), read_at: int) -> None:
+        for start in range(0, max(len(placements), len(absent)), _IDS_A_CALL):
             batch = placements[start : start + _IDS_A_CALL]
-            self._call("fill", [self._key("position", ""), *self._keys(batch)], [self._ttl, read_at, *_values(batch)])
+            missing = [self._key("image", image_id) for image_id in absent[start : start + _IDS_A_CALL]]
+            self._call(
+                "fill",
+                [self._key("position", ""), *self._keys(batch), *missing],
+                [self._ttl, self._absent_ms, read_at, len(batch), *_values(batch)],
+            )
+
+    def vouch(self, seq: int, *, seconds_ago: float) -> None:
+        self._call("vouch", [self._key("position", "")], [seq, round(seconds_ago * 1000)])
+
+    def begin(self, position: Position) -> None:
+        self.clear()
+        offsets = (position.ledger_offset, position.proposal_offset)
+        self._call("begin", [self._key("position", "")], [position.seq, *offsets])
 
     def clear(self) -> None:
         """Entries first and the position last: what remains after a failure in between are misses."""

@@ -10,6 +10,7 @@
     │   ├── ScorerUnavailableError       TensorFlow Serving or the embedded PredictionService
     │   ├── ClusterStoreUnavailableError JanusGraph
     │   ├── CacheUnavailableError        Redis (as head cache: a miss and a metric)
+    │   │   └── CacheBehindError         the head cache may lack decisions that are too old: a miss as well
     │   └── RateLimitedError             no server at fault: the search limit is used up for `retry_after_seconds`
     ├── UnknownImageError        no such image or cluster: told to whoever asked
     ├── ClusterConflictError     lost a race: read again, decide again, a bounded number of times
@@ -23,6 +24,7 @@ from typing import Final, Literal
 
 __all__ = [
     "REACTIONS",
+    "CacheBehindError",
     "CacheUnavailableError",
     "ClusterConflictError",
     "ClusterStoreUnavailableError",
@@ -88,6 +90,10 @@ class ClusterStoreUnavailableError(UnavailableError):
 
 class CacheUnavailableError(UnavailableError):
     """Redis is unavailable."""
+
+
+class CacheBehindError(CacheUnavailableError):
+    """Nobody vouches that the head cache has applied what has long been in the ledger."""
 
 
 class RateLimitedError(UnavailableError):

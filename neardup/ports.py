@@ -6,7 +6,7 @@ over the real engine. Implementations raise only `neardup.errors`; each method s
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from neardup.lanes import Lane, LaneState
 from neardup.types import (
@@ -41,6 +41,7 @@ __all__ = [
     "Projection",
     "ProposalLog",
     "SearchLimiter",
+    "Vouched",
 ]
 
 
@@ -186,6 +187,15 @@ class Projection(Protocol):
         ...
 
 
+@runtime_checkable
+class Vouched(Projection, Protocol):
+    """A projection that is read only while somebody vouches that it is current."""
+
+    def vouch(self, seq: int, *, seconds_ago: float) -> None:
+        """See HeadCache."""
+        ...
+
+
 class ClusterStore(Projection, Protocol):
     """The graph: image -> cluster -> head, and cluster -> members by seq. A projection of the ledger whose position is
     written in the same transaction as its effects. Raises ClusterStoreUnavailableError."""
@@ -209,15 +219,29 @@ class ClusterStore(Projection, Protocol):
 
 class HeadCache(Projection, Protocol):
     """Image -> head in one round trip; never the truth. A projection of the ledger that may forget entries, and whose
-    position goes back when it lost writes. An entry with a newer seq is never overwritten by an older one."""
+    position goes back when it lost writes. An entry with a newer seq is never overwritten by an older one.
 
-    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
-        """The known placements; an absent id is a miss, which says nothing. Raises CacheUnavailableError."""
+    It is read only while somebody vouches for it: after an outage it must catch up first.
+    """
+
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement | None]:
+        """What is known: a placement, or None for an image known to be undecided a moment ago. An absent id is a miss,
+        which says nothing. Raises CacheBehindError when nobody has vouched for long, CacheUnavailableError."""
         ...
 
-    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
-        """Remember placements that were read from the store when its applied seq was `read_at`. Ignored when the cache
-        has applied more than that (the read may be stale by now). Raises CacheUnavailableError."""
+    def fill(self, placements: Sequence[Placement], *, absent: Sequence[ImageId] = (), read_at: int) -> None:
+        """Remember what was read from the store when its applied seq was `read_at`: placements, and for a short time
+        the images that were not there. Ignored when the cache has applied more than that (the read may be stale by
+        now). Raises CacheUnavailableError."""
+        ...
+
+    def vouch(self, seq: int, *, seconds_ago: float) -> None:
+        """Whatever was in the ledger `seconds_ago` seconds ago has been applied: the applied seq is `seq`. Ignored when
+        the cache has lost that since. Raises CacheUnavailableError."""
+        ...
+
+    def begin(self, position: Position) -> None:
+        """Be empty at this position, if there is none yet: older decisions are misses. Raises CacheUnavailableError."""
         ...
 
     def clear(self) -> None:
@@ -231,6 +255,10 @@ class Ledger(Protocol):
     def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Decision]]:
         """The committed decisions after a position, in order of seq, at most `limit`; none when there are no more.
         Each comes with the position to continue from. Raises LogUnavailableError."""
+        ...
+
+    def end(self) -> int:
+        """An offset behind every committed entry, and not behind any later one. Raises LogUnavailableError."""
         ...
 
     def tail(self, count: int) -> list[tuple[Position, Decision]]:

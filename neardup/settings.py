@@ -117,6 +117,10 @@ class RedisSettings(_Group):
     url: SecretStr | None = Field(None, description="redis(s)://…; empty: the local engine")
     ttl_seconds: int = Field(604800, ge=1, description="an unused entry is forgotten after this time")
     timeout_seconds: float = Field(0.5, gt=0, description="a slower answer counts as a miss")
+    absent_seconds: float = Field(1.0, ge=0.001, le=60, description="how long a look-up in vain is remembered")
+    stale_seconds: float = Field(
+        5.0, ge=2, description="the head cache is not read when it may lack decisions that are older"
+    )
 
 
 class DecodeSettings(_Group):

@@ -94,6 +94,7 @@ def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
 
 
 def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from graph.cache_projection import CacheProjection
     from graph.heads_feed import HeadsFeed
     from graph.kafka_log import KafkaProposalLog
     from graph.projector_process import ProjectorProcess
@@ -107,7 +108,7 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             "index": lambda: IndexProjection(
                 wiring.index, KafkaProposalLog(wiring.kafka, wiring.topics), lsh_version=wiring.lsh.version
             ),
-            "cache": lambda: wiring.cache,
+            "cache": lambda: CacheProjection(wiring.cache, wiring.store),
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
         },
         # Each step of the index ends in a refresh: when much waits, many images share one.

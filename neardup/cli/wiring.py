@@ -260,7 +260,14 @@ class Wiring:
         """The head cache."""
         from graph.redis_cache import RedisHeadCache
 
-        return RedisHeadCache(self.redis, self.settings.namespace, ttl_seconds=self.settings.redis.ttl_seconds)
+        settings = self.settings.redis
+        return RedisHeadCache(
+            self.redis,
+            self.settings.namespace,
+            ttl_seconds=settings.ttl_seconds,
+            absent_seconds=settings.absent_seconds,
+            stale_seconds=settings.stale_seconds,
+        )
 
     @cached_property
     def heads(self) -> "Heads":
