@@ -1,17 +1,27 @@
-"""The assigner: proposals in, decisions out, in one order. Deterministic: the same proposals give the same ledger.
+"""The assigner: proposals and commands in, entries of the ledger out, in one order.
+
+Deterministic: the same requests give the same ledger.
 
 Search covers the decisions up to a proposal's `searched_seq`; `RecentImages` covers every one after it, so images that
 arrive together meet whatever the index shows. Where older images are is read from the graph, under the decisions that
-the graph has not applied yet.
+the graph has not applied yet. A command waits until the graph shows every entry before it, and the next proposal until
+the graph shows the command: so what commands do need not be known here a second time.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 
 import numpy as np
 
-from graph.assignment import Assignment, PlacedMatch, assign
-from graph.recent import RecentImages, RecentPlacements, Remembered
+from graph.answer import World, free_cluster_id
+from graph.assignment import Assignment, PlacedMatch, Said, assign
+from graph.commanding import answer_command
+from graph.recent import RecentPlacements, Remembered
+from graph.restore import Past
+from graph.standing import Standing
+from neardup.commands import Command, Request
+from neardup.entries import Barred, Decision, Entry, Evidence, ImageErased, NotMoved, Refused, Unchanged
 from neardup.errors import (
     ClusterStoreUnavailableError,
     IncompatibleIndexError,
@@ -19,17 +29,17 @@ from neardup.errors import (
     UnavailableError,
 )
 from neardup.lsh import overlaps
-from neardup.ports import CandidateSearch, ClusterStore, PairScorer
+from neardup.ports import CandidateSearch, Clock, ClusterStore, PairScorer
+from neardup.standing import StandingChange
 from neardup.types import (
     ClusterId,
     ClusterInfo,
-    Decision,
     ImageId,
     Match,
     PairBatch,
     Placement,
-    Position,
     Proposal,
+    Requeue,
     Scores,
 )
 
@@ -37,28 +47,34 @@ __all__ = ["Assigner", "AssignerRules", "Outcome"]
 
 _KEPT_MATCHES = 10
 _BEFORE, _NOT_INDEXED = -1, -2
+_LOOK_EVERY_SECONDS = 0.005
+_LOOKS = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignerRules:
-    """`window`: recent decisions that the graph may lag behind; `enough_members`, `enough_exemplars`: see
-    `graph.assignment.assign`."""
+    """`window`: recent entries that the graph may lag behind; `enough_members`, `enough_exemplars`: see
+    `graph.assignment.assign`; `deeper_limit`: candidates to ask for when every match is in a barred cluster."""
 
     lsh_version: str
     minimum_overlap: int
     enough_members: int
     enough_exemplars: int
     window: int
+    deeper_limit: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a batch comes to. `requeue`: proposals to be searched again, older than the memory or scored by another
-    model version than the one served now. `next_offset`: where to go on; an engine that fails in the middle of a batch
-    ends it early."""
+    """What a batch comes to. `requeue`: proposals to be searched again, older than the memory, scored by another model
+    version than the one served now, or matching barred clusters only. `standing`: what the entries change of the
+    standing words. `erased`: images that came again although they were erased. `next_offset`: where to go on; a command
+    is answered by itself, and an engine that fails in the middle of a batch ends it early."""
 
-    decisions: tuple[Decision, ...]
-    requeue: tuple[Proposal, ...]
+    entries: tuple[Entry, ...] = ()
+    requeue: tuple[Requeue, ...] = ()
+    standing: tuple[StandingChange, ...] = ()
+    erased: tuple[ImageId, ...] = ()
     next_offset: int
 
 
@@ -73,12 +89,16 @@ class _Item:
     earlier: tuple[int, ...]
 
 
-class _OtherModelError(Exception):
-    """The scorer now serves another model version than the one the proposal was scored by."""
+class _SearchAgainError(Exception):
+    """The proposal cannot be decided as it was searched and scored."""
+
+    def __init__(self, candidate_limit: int | None = None) -> None:
+        super().__init__()
+        self.candidate_limit = candidate_limit
 
 
 class Assigner:
-    """Decides. Built on a graph that has applied the ledger up to `last`; `recent` holds the last decided images."""
+    """Decides. Built on a graph that has applied the ledger up to the end of `past`."""
 
     def __init__(
         self,
@@ -87,23 +107,81 @@ class Assigner:
         search: CandidateSearch,
         scorer: PairScorer,
         rules: AssignerRules,
-        last: Position,
-        recent: RecentImages,
+        past: Past,
+        standing: Standing,
+        clock: Clock,
     ) -> None:
         self._store = store
         self._search = search
         self._scorer = scorer
         self._rules = rules
-        self._seq = last.seq
-        self._recent = recent
+        self._standing = standing
+        self._clock = clock
+        self._seq = past.last.seq
+        self._recent = past.recent
+        self._commands = dict(past.commands)
         self._placed = RecentPlacements()
+        self._shown = 0
 
-    def decide(self, batch: Sequence[tuple[int, Proposal]]) -> Outcome:
-        """Decide proposals, given with their offsets, in order; append the outcome before the next call.
+    def decide(self, batch: Sequence[tuple[int, Request]]) -> Outcome:
+        """Answer requests, given with their offsets, in order: the command at the front, or the proposals before the
+        next command. Append the outcome before the next call.
 
-        A proposal not above the decided (version, run) of its image comes to nothing. Raises UnavailableError when not
-        even the first could be decided (try again), IncompatibleIndexError.
+        A proposal not above the decided (version, run) of its image comes to nothing, and so does a command that was
+        answered before. Raises UnavailableError when not even the first could be decided (try again),
+        IncompatibleIndexError.
         """
+        offset, first = batch[0]
+        if isinstance(first, Command):
+            return self._answer(offset, first)
+        proposals = [(at, one) for at, one in takewhile(_is_proposal, batch) if isinstance(one, Proposal)]
+        return self._decide_all(proposals)
+
+    def _answer(self, offset: int, command: Command) -> Outcome:
+        # By seq alone, as the memory: a successor that restored it knows the same commands.
+        while self._commands and next(iter(self._commands.values())) <= self._seq - self._rules.window:
+            del self._commands[next(iter(self._commands))]
+        if command.command_id in self._commands:
+            return Outcome(next_offset=offset + 1)
+        self._await_graph(self._seq)
+        self._placed.forget(self._seq)
+        world = World(self._store, self._standing)
+        entries = answer_command(command, world, seq=self._seq + 1, offset=offset)
+        moved = [entry for entry in entries if isinstance(entry, Decision)]
+        known = self._codes_of([decision.image_id for decision in moved])
+        standing = [change for entry in entries for change in self._standing.take(entry)]
+        erased = [entry.image_id for entry in entries if isinstance(entry, ImageErased)]
+        for image_id in erased:
+            self._recent.remove(image_id)
+        for decision in moved:
+            image = known[decision.image_id]
+            self._recent.add(
+                decision.image_id,
+                seq=decision.seq,
+                code=image.code,
+                score=image.score,
+                searchable=decision.indexed,
+            )
+        self._seq = entries[-1].seq
+        self._recent.advance(self._seq)
+        self._commands[command.command_id] = self._seq
+        if not all(isinstance(entry, NotMoved | Refused | Unchanged) for entry in entries):
+            self._shown = self._seq
+        return Outcome(entries=tuple(entries), standing=tuple(standing), erased=tuple(erased), next_offset=offset + 1)
+
+    def _codes_of(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Remembered]:
+        """What the memory must hold of images that are moved: from itself, else from the index."""
+        known = {image_id: found for image_id in image_ids if (found := self._recent.get(image_id)) is not None}
+        unknown = [image_id for image_id in image_ids if image_id not in known]
+        stored = self._search.images(unknown) if unknown else {}
+        for image_id in unknown:
+            if image_id not in stored:
+                raise SearchUnavailableError(f"the index does not hold the image {image_id!r} yet")
+            image = stored[image_id]
+            known[image_id] = Remembered(image_id=image_id, code=image.code, score=image.score, overlap=0)
+        return known
+
+    def _decide_all(self, batch: Sequence[tuple[int, Proposal]]) -> Outcome:
         self._check(batch)
         self._forget_applied()
         items = self._plan(batch)
@@ -112,30 +190,36 @@ class Assigner:
         self._load(items, matches)
 
         decisions: list[Decision] = []
-        requeue: list[Proposal] = []
+        requeue: list[Requeue] = []
+        erased: list[ImageId] = []
         decided: dict[ImageId, int] = {}
+        next_offset = batch[-1][0] + 1
         for item, recent_matches in zip(items, matches, strict=True):
             proposal = item.proposal
+            if self._standing.is_erased(proposal.image_id):
+                erased.append(proposal.image_id)
+                continue
             was = self._placement(proposal.image_id)
             if was is not None and (proposal.version, proposal.run) <= (was.version, was.run):
                 continue
             if proposal.searched_seq < self._recent.since:
-                requeue.append(proposal)
+                requeue.append(Requeue(proposal=proposal))
                 continue
             try:
                 merged = self._merge(item, recent_matches, decided, scores.model_version)
                 decision = self._decide(item, merged, was)
-            except _OtherModelError:
-                requeue.append(proposal)
+            except _SearchAgainError as again:
+                requeue.append(Requeue(proposal=proposal, candidate_limit=again.candidate_limit))
                 continue
             except UnavailableError:
-                if not decisions and not requeue:
+                if not (decisions or requeue or erased):
                     raise
-                return Outcome(decisions=tuple(decisions), requeue=tuple(requeue), next_offset=item.offset)
+                next_offset = item.offset
+                break
             self._remember(decision, proposal, was)
             decided[proposal.image_id] = item.offset if decision.indexed else _NOT_INDEXED
             decisions.append(decision)
-        return Outcome(decisions=tuple(decisions), requeue=tuple(requeue), next_offset=batch[-1][0] + 1)
+        return Outcome(entries=tuple(decisions), requeue=tuple(requeue), erased=tuple(erased), next_offset=next_offset)
 
     def _check(self, batch: Sequence[tuple[int, Proposal]]) -> None:
         for offset, proposal in batch:
@@ -146,12 +230,22 @@ class Assigner:
                 )
 
     def _forget_applied(self) -> None:
-        applied = self._store.position().seq
+        applied = self._await_graph(self._shown)
         self._placed.forget(applied)
         if self._seq - applied > self._rules.window:
             raise ClusterStoreUnavailableError(
                 f"the graph is {self._seq - applied} decisions behind the ledger; deciding waits for it"
             )
+
+    def _await_graph(self, seq: int) -> int:
+        """The seq that the graph has applied, once it is at least this. Raises ClusterStoreUnavailableError when that
+        takes long: what a person said is about to be applied, and what comes next depends on it."""
+        for _ in range(_LOOKS):
+            applied = self._store.position().seq
+            if applied >= seq:
+                return applied
+            self._clock.sleep(_LOOK_EVERY_SECONDS)
+        raise ClusterStoreUnavailableError(f"the graph has applied seq {applied}; a command waits for {seq}")
 
     def _plan(self, batch: Sequence[tuple[int, Proposal]]) -> list[_Item]:
         codes = np.stack([proposal.query[:, 0] for _, proposal in batch])
@@ -191,12 +285,15 @@ class Assigner:
     def _load(self, items: Sequence[_Item], matches: Sequence[Sequence[Match]]) -> None:
         """Read, in two requests, where all images are that this batch can need."""
         wanted = dict.fromkeys(item.proposal.image_id for item in items)
+        own = [ClusterId(image_id) for image_id in wanted]
+        verdicts = self._standing.verdicts
         for item, recent in zip(items, matches, strict=True):
-            threshold = item.proposal.match_threshold
+            image_id, threshold = item.proposal.image_id, item.proposal.match_threshold
             wanted |= dict.fromkeys(m.image_id for m in (*item.proposal.matches, *recent) if m.score >= threshold)
+            wanted |= dict.fromkeys((*verdicts.group(image_id), *verdicts.kept_apart_from(image_id)))
         self._read_placements = self._store.placements([i for i in wanted if self._placed.placement(i) is None])
         placements = [p for i in wanted if (p := self._placement(i)) is not None]
-        clusters = dict.fromkeys(placement.cluster_id for placement in placements)
+        clusters = dict.fromkeys([*(placement.cluster_id for placement in placements), *own])
         self._read_clusters = self._store.clusters([c for c in clusters if self._placed.cluster(c) is None])
 
     def _placement(self, image_id: ImageId) -> Placement | None:
@@ -214,11 +311,12 @@ class Assigner:
             match.image_id: match
             for match in item.proposal.matches
             if self._recent.seq_of(match.image_id) <= item.proposal.searched_seq
+            and not self._standing.is_erased(match.image_id)
         }
         for match, offset in zip(recent, item.earlier, strict=True):
             if decided.get(match.image_id, _BEFORE) == offset:
                 if model_version != item.proposal.model_version:
-                    raise _OtherModelError
+                    raise _SearchAgainError
                 merged[match.image_id] = match
         return sorted(merged.values(), key=lambda match: (-match.score, -match.overlap, match.image_id))
 
@@ -232,45 +330,85 @@ class Assigner:
             and (cluster := self._cluster(placement.cluster_id)) is not None
         ]
         current = None if was is None else self._cluster(was.cluster_id)
+        said = self._said(proposal.image_id, placed, was)
         assignment = assign(
             proposal.image_id,
-            current=was,
-            current_size=0 if current is None else current.size,
+            own=self._own_cluster(proposal.image_id, current),
+            current=current,
             matches=placed,
             any_candidate=bool(matches),
+            said=said,
             head_bound=proposal.head_bound,
             enough_members=self._rules.enough_members,
             enough_exemplars=self._rules.enough_exemplars,
             head_score=lambda head: self._head_score(proposal, matches, head),
         )
-        return self._decision(item, assignment, matches, was)
+        if assignment.rule in {"barred", "quarantined"} and proposal.candidate_limit < self._rules.deeper_limit:
+            raise _SearchAgainError(self._rules.deeper_limit)
+        return self._decision(item, assignment, said, matches, was)
+
+    def _own_cluster(self, image_id: ImageId, current: ClusterInfo | None) -> ClusterId:
+        """The cluster that an image is the head of when it is by itself: the one it is alone in, else a new one."""
+        if current is not None and current.size == 1:
+            return current.cluster_id
+        taken = self._cluster(ClusterId(image_id))
+        if taken is None or taken.size == 0:
+            return ClusterId(image_id)
+        return free_cluster_id(self._store, image_id, self._seq + 1)
+
+    def _said(self, image_id: ImageId, matches: Sequence[PlacedMatch], was: Placement | None) -> Said:
+        """What people said that concerns this image and the clusters it matches."""
+        verdicts = self._standing.verdicts
+        with_it = [placed for i in verdicts.group(image_id)[1:] if (placed := self._placement(i)) is not None]
+        belongs = [cluster for placed in with_it if (cluster := self._cluster(placed.cluster_id)) is not None]
+        apart = {
+            placed.cluster_id: i
+            for i in verdicts.kept_apart_from(image_id)
+            if (placed := self._placement(i)) is not None
+        }
+        barred: dict[ClusterId, Barred] = {}
+        for cluster_id in (match.cluster.cluster_id for match in matches):
+            if cluster_id in apart:
+                barred[cluster_id] = Barred(cluster_id=cluster_id, rule="cannot-link", by=apart[cluster_id])
+            elif self._standing.is_quarantined(cluster_id) and (was is None or was.cluster_id != cluster_id):
+                barred[cluster_id] = Barred(cluster_id=cluster_id, rule="quarantined")
+        return Said(
+            forced=self._standing.is_forced(image_id),
+            belongs=min(belongs, key=lambda cluster: (cluster.since, cluster.cluster_id), default=None),
+            barred=tuple(barred.values()),
+        )
 
     def _decision(
-        self, item: _Item, assignment: Assignment, matches: Sequence[Match], was: Placement | None
+        self, item: _Item, assignment: Assignment, said: Said, matches: Sequence[Match], was: Placement | None
     ) -> Decision:
         proposal = item.proposal
-        moved = was is not None and was.cluster_id != assignment.cluster_id
+        stays = was is not None and was.cluster_id == assignment.cluster_id
         return Decision(
             seq=self._seq + 1,
+            actor="assigner",
+            proposal_offset=item.offset,
+            at_ms=proposal.at_ms,
             image_id=proposal.image_id,
             version=proposal.version,
             run=proposal.run,
             cluster_id=assignment.cluster_id,
+            segment=was.segment if was is not None and stays else assignment.cluster_id,
             head=assignment.head,
-            previous_cluster=was.cluster_id if was is not None and moved else None,
+            previous_cluster=None if was is None or stays else was.cluster_id,
+            previous_seq=None if was is None else was.seq,
             rule=assignment.rule,
-            matches=tuple(matches[:_KEPT_MATCHES]),
-            bridges=assignment.bridges,
-            match_threshold=proposal.match_threshold,
-            head_bound=proposal.head_bound,
-            head_score=assignment.head_score,
-            lsh_version=proposal.lsh_version,
-            model_version=proposal.model_version,
             indexed=assignment.indexed,
-            proposal_offset=item.offset,
-            source=proposal.source,
-            actor="assigner",
-            at_ms=proposal.at_ms,
+            evidence=Evidence(
+                matches=tuple(matches[:_KEPT_MATCHES]),
+                bridges=assignment.bridges,
+                barred=said.barred[:_KEPT_MATCHES],
+                match_threshold=proposal.match_threshold,
+                head_bound=proposal.head_bound,
+                head_score=assignment.head_score,
+                lsh_version=proposal.lsh_version,
+                model_version=proposal.model_version,
+                source=proposal.source,
+            ),
         )
 
     def _head_score(self, proposal: Proposal, matches: Sequence[Match], head: ImageId) -> float:
@@ -291,7 +429,7 @@ class Assigner:
             PairBatch(probes=proposal.score[None, :], candidates=score[None, :], overlap=overlap)
         )
         if scored.model_version != proposal.model_version:
-            raise _OtherModelError
+            raise _SearchAgainError
         return float(scored.values[0])
 
     def _remember(self, decision: Decision, proposal: Proposal, was: Placement | None) -> None:
@@ -306,6 +444,10 @@ class Assigner:
             searchable=decision.indexed,
         )
         self._seq = decision.seq
+
+
+def _is_proposal(entry: tuple[int, Request]) -> bool:
+    return isinstance(entry[1], Proposal)
 
 
 def _recent_matches(items: Sequence[_Item], scores: Scores) -> list[list[Match]]:

@@ -5,6 +5,7 @@ failed is never initialised again in the same process: that could fence the righ
 """
 
 import os
+import secrets
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -17,55 +18,27 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from graph.assigner import Assigner, AssignerRules
 from graph.kafka_log import KafkaLedger, KafkaLedgerWriter, KafkaProposalLog
-from graph.recent import RecentImages
+from graph.restore import restore
+from graph.standing import Standing
+from neardup.commands import Request
 from neardup.dead_letters import DeadLetters
 from neardup.errors import ClusterStoreUnavailableError, FencedError, InvalidMessageError, LogUnavailableError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
 from neardup.kafka import Kafka
-from neardup.messages import ProposalRecord
-from neardup.ports import CandidateSearch, ClusterStore, Ledger, PairScorer, ProposalLog
+from neardup.ports import CandidateSearch, Clock, ClusterStore, PairScorer
+from neardup.records import decode_request
 from neardup.settings import AssignSettings
+from neardup.standing import EraseKey, StandingChange, key_of
+from neardup.standing_log import KafkaStandingLog
 from neardup.topics import Topics
-from neardup.types import Position, Proposal
+from neardup.types import Position
 
-__all__ = ["AssignerProcess", "restore"]
+__all__ = ["AssignerProcess"]
 
 _log = structlog.get_logger("assigner")
 
 _COMMIT_SECONDS = 30.0
 _ABSENT_SECONDS = 8.0
-
-
-def restore(ledger: Ledger, proposals: ProposalLog, *, window: int) -> tuple[Position, RecentImages]:
-    """The end of the ledger, and the images of its last `window` decisions.
-
-    Where the proposals behind old decisions are no longer there, the memory starts later. Raises LogUnavailableError.
-    """
-    tail = ledger.tail(window)
-    if not tail:
-        return Position(), RecentImages(capacity=window)
-    recent = RecentImages(capacity=window, since=tail[0][1].seq - 1)
-    wanted = {decision.proposal_offset: decision for _, decision in tail}
-    last = tail[-1][0]
-    offset = min(wanted)
-    found: list[tuple[int, Proposal]] = []
-    while offset <= last.proposal_offset and (some := proposals.read(offset=offset)):
-        found += [(at, proposal) for at, proposal in some if at in wanted]
-        offset = some[-1][0] + 1
-    missing = wanted.keys() - {at for at, _ in found}
-    if missing:
-        recent = RecentImages(capacity=window, since=max(wanted[at].seq for at in missing))
-    for at, proposal in found:
-        decision = wanted[at]
-        if decision.seq > recent.since:
-            recent.add(
-                decision.image_id,
-                seq=decision.seq,
-                code=proposal.query[:, 0],
-                score=proposal.score,
-                searchable=decision.indexed,
-            )
-    return last, recent
 
 
 class AssignerProcess:
@@ -82,6 +55,7 @@ class AssignerProcess:
         store: ClusterStore,
         search: CandidateSearch,
         scorer: PairScorer,
+        clock: Clock,
         instance_id: str | None,
         stop: threading.Event,
     ) -> None:
@@ -93,6 +67,7 @@ class AssignerProcess:
         self._store = store
         self._search = search
         self._scorer = scorer
+        self._clock = clock
         self._stop = stop
         self._partition = TopicPartition(topics.proposals, 0)
         self._next: int | None = None
@@ -139,12 +114,24 @@ class AssignerProcess:
         writer = KafkaLedgerWriter(self._kafka, self._topics)
         ledger = KafkaLedger(self._kafka, self._topics)
         proposals = KafkaProposalLog(self._kafka, self._topics)
-        last, recent = restore(ledger, proposals, window=self._settings.window)
-        ledger.close()
-        proposals.close()
+        words = KafkaStandingLog(self._kafka, self._topics)
+        past = member.retrying(
+            "restoring the memory",
+            lambda: restore(ledger, proposals, self._search, window=self._settings.window),
+        )
+        standing = _standing(words, writer)
+        for log in (ledger, proposals, words):
+            log.close()
+        last = past.last
         member.retrying("waiting for the graph", lambda: self._graph_has(last))
         assigner = Assigner(
-            store=self._store, search=self._search, scorer=self._scorer, rules=self._rules, last=last, recent=recent
+            store=self._store,
+            search=self._search,
+            scorer=self._scorer,
+            rules=self._rules,
+            past=past,
+            standing=standing,
+            clock=self._clock,
         )
         self._next = last.proposal_offset + 1
         self._resume()
@@ -161,7 +148,12 @@ class AssignerProcess:
                 while batch:
                     outcome = member.retrying("deciding", partial(assigner.decide, batch))
                     with _deadline(_COMMIT_SECONDS):
-                        writer.append(outcome.decisions, requeue=outcome.requeue)
+                        writer.append(
+                            outcome.entries,
+                            requeue=outcome.requeue,
+                            standing=outcome.standing,
+                            erased=outcome.erased,
+                        )
                     self._next = outcome.next_offset
                     batch = [entry for entry in batch if entry[0] >= self._next]
             except PartitionsLostError:
@@ -171,11 +163,11 @@ class AssignerProcess:
                 self._next = max(self._next, records[-1].offset + 1)
                 member.commit({self._partition: self._next})
 
-    def _decode(self, records: Sequence[ConsumerRecord]) -> list[tuple[int, Proposal]]:
+    def _decode(self, records: Sequence[ConsumerRecord]) -> list[tuple[int, Request]]:
         batch = []
         for record in records:
             try:
-                batch.append((record.offset, ProposalRecord.decode(record.value).proposal()))
+                batch.append((record.offset, decode_request(record.value)))
             except InvalidMessageError as exc:
                 self._dead_letters.send(record, exc)
         self._dead_letters.flush()
@@ -187,6 +179,18 @@ class AssignerProcess:
             raise LogUnavailableError(f"the graph has applied seq {applied}, the ledger ends at {last.seq}")
         if applied < last.seq:
             raise ClusterStoreUnavailableError(f"the graph has applied seq {applied} of {last.seq}")
+
+
+def _standing(words: KafkaStandingLog, writer: KafkaLedgerWriter) -> Standing:
+    """The standing words. The first assigner of a namespace makes the key under which erased images are kept."""
+    changes = words.changes()
+    standing = Standing(changes)
+    if not standing.has_erase_key:
+        key = EraseKey(key=secrets.token_hex(32))
+        made = [StandingChange(key=key_of(key), word=key)]
+        writer.append([], standing=made)
+        standing = Standing([*changes, *made])
+    return standing
 
 
 @contextmanager

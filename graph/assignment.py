@@ -1,15 +1,16 @@
-"""The assignment policy: scored matches -> cluster. Pure.
+"""The assignment policy: scored matches, and what people said -> cluster. Pure.
 
 The relation "near-duplicate" is not transitive; a cluster is named by its head. Joining needs a match at the threshold
-and the chain guard: the head must resemble the image too, or enough members must.
+and the chain guard: the head must resemble the image too, or enough members must. A person's word comes first.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from neardup.types import ClusterId, ClusterInfo, ImageId, Match, Placement, Rule
+from neardup.entries import Barred, Rule
+from neardup.types import ClusterId, ClusterInfo, ImageId, Match
 
-__all__ = ["Assignment", "PlacedMatch", "assign"]
+__all__ = ["Assignment", "PlacedMatch", "Said", "assign"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +19,16 @@ class PlacedMatch:
 
     match: Match
     cluster: ClusterInfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Said:
+    """What people said that concerns an image: it was `forced` where it is; it `belongs` to the cluster of a must-link;
+    clusters that it may not join."""
+
+    forced: bool = False
+    belongs: ClusterInfo | None = None
+    barred: tuple[Barred, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,31 +50,38 @@ class Assignment:
 def assign(
     image_id: ImageId,
     *,
-    current: Placement | None,
-    current_size: int,
+    own: ClusterId,
+    current: ClusterInfo | None,
     matches: Sequence[PlacedMatch],
     any_candidate: bool,
+    said: Said,
     head_bound: float,
     enough_members: int,
     enough_exemplars: int,
     head_score: Callable[[ImageId], float],
 ) -> Assignment:
-    """The cluster of the best match, or the image's own.
+    """The cluster of the best match that is not barred, or the image's own.
 
-    `matches` are those at or above the match threshold; best is by score, overlap, older cluster, id.
-    `head_score(head)` is asked only when the head is not among them and fewer than `enough_members` members of its
-    cluster are. An image that joins a cluster of which it matches `enough_exemplars` members or more, and that matches
-    no other cluster, adds nothing to searches: it is not indexed.
+    `own`: the id of the cluster that it would be the head of. `current`: the cluster that it is in. `matches` are those
+    at or above the match threshold; best is by score, overlap, older cluster, id. `head_score(head)` is asked only when
+    the head is not among them and fewer than `enough_members` members of its cluster are. An image that joins a cluster
+    of which it matches `enough_exemplars` members or more, and that matches no other cluster, adds nothing to searches:
+    it is not indexed.
     """
-    if current is not None and current.head == image_id and current_size > 1:
+    closed = {bar.cluster_id for bar in said.barred}
+    open_to = [placed for placed in matches if placed.cluster.cluster_id not in closed]
+    if current is not None and said.forced:
+        return _stays(current, "forced", open_to)
+    if current is not None and current.head == image_id and current.size > 1:
         # Others are named after it: a new version of a head moves nobody.
-        return Assignment(cluster_id=current.cluster_id, head=image_id, rule="head-kept", bridges=_bridges(matches))
-    own = ClusterId(image_id)
-    if not matches:
-        return Assignment(cluster_id=own, head=image_id, rule="below-threshold" if any_candidate else "no-candidate")
-    best = min(matches, key=_rank)
+        return _stays(current, "head-kept", open_to)
+    if said.belongs is not None:
+        return _stays(said.belongs, "must-link", open_to)
+    if not open_to:
+        return Assignment(cluster_id=own, head=image_id, rule=_alone(matches, said.barred, any_candidate))
+    best = min(open_to, key=_rank)
     cluster = best.cluster
-    witnesses = [placed.match for placed in matches if placed.cluster.cluster_id == cluster.cluster_id]
+    witnesses = [placed.match for placed in open_to if placed.cluster.cluster_id == cluster.cluster_id]
     asked: float | None = None
     agreed = len(witnesses) >= enough_members or any(match.image_id == cluster.head for match in witnesses)
     if not agreed:
@@ -71,9 +89,9 @@ def assign(
         agreed = asked >= head_bound
     if not agreed:
         return Assignment(
-            cluster_id=own, head=image_id, rule="chain-guard", bridges=_bridges(matches), head_score=asked
+            cluster_id=own, head=image_id, rule="chain-guard", bridges=_bridges(open_to), head_score=asked
         )
-    bridges = _bridges(matches, joined=cluster.cluster_id)
+    bridges = _bridges(open_to, joined=cluster.cluster_id)
     return Assignment(
         cluster_id=cluster.cluster_id,
         head=cluster.head,
@@ -82,6 +100,17 @@ def assign(
         head_score=asked,
         indexed=bool(bridges) or len(witnesses) < enough_exemplars or image_id == cluster.head,
     )
+
+
+def _stays(cluster: ClusterInfo, rule: Rule, matches: Sequence[PlacedMatch]) -> Assignment:
+    bridges = _bridges(matches, joined=cluster.cluster_id)
+    return Assignment(cluster_id=cluster.cluster_id, head=cluster.head, rule=rule, bridges=bridges)
+
+
+def _alone(matches: Sequence[PlacedMatch], barred: Sequence[Barred], any_candidate: bool) -> Rule:
+    if not matches:
+        return "below-threshold" if any_candidate else "no-candidate"
+    return "quarantined" if all(bar.rule == "quarantined" for bar in barred) else "barred"
 
 
 def _rank(placed: PlacedMatch) -> tuple[float, int, int, ImageId]:

@@ -5,8 +5,9 @@ from typing import Final
 
 import structlog
 
+from neardup.entries import Entry
 from neardup.ports import ClusterStore, HeadCache
-from neardup.types import Decision, Position
+from neardup.types import Position
 
 __all__ = ["REPLAYED", "CacheProjection"]
 
@@ -36,9 +37,9 @@ class CacheProjection:
                 return self._cache.position()
         return position
 
-    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
+    def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
         """See Projection."""
-        self._cache.apply(decisions, upto=upto)
+        self._cache.apply(entries, upto=upto)
 
     def vouch(self, seq: int, *, seconds_ago: float) -> None:
         """See HeadCache."""

@@ -1,18 +1,23 @@
-"""The change feed: a compacted topic image id -> cluster and head, for systems that act on clusters. A projection."""
+"""The change feed: two compacted topics for systems that act on clusters. A projection.
+
+`heads`: image id -> cluster and head, a message for every decision. `clusters`: cluster id -> root and head, for what
+changes the head of many images at once, whose number has no bound: a promotion, a merge.
+"""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 
 from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
 from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer, kafka_errors
-from neardup.messages import HeadChange
+from neardup.messages import ClusterChange, HeadChange
 from neardup.topics import Topics
-from neardup.types import Decision, Position
+from neardup.types import ClusterId, Position
 
 __all__ = ["HeadsFeed"]
 
@@ -22,7 +27,7 @@ class HeadsFeed:
     their revision makes that harmless."""
 
     def __init__(self, kafka: Kafka, topics: Topics) -> None:
-        self._topic = topics.heads
+        self._topics = topics
         self._ledger = TopicPartition(topics.ledger, 0)
         self._offsets = RenewedConsumer(partial(kafka.consumer, group_id=topics.group("feed")))
         self._kafka = kafka
@@ -36,16 +41,17 @@ class HeadsFeed:
             return Position()
         return Position(**json.loads(committed.metadata))
 
-    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
-        """Send one change a decision, then commit the position."""
+    def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
+        """Send the changes, then commit the position."""
         applied = self.position().seq
-        if decisions[0].seq != applied + 1:
-            raise ClusterConflictError(f"the change feed stands at seq {applied}, not before {decisions[0].seq}")
+        if entries[0].seq != applied + 1:
+            raise ClusterConflictError(f"the change feed stands at seq {applied}, not before {entries[0].seq}")
         self._producer = self._producer or self._kafka.producer()
         with kafka_errors("writing the change feed"):
             futures = [
-                self._producer.send(self._topic, key=decision.image_id.encode(), value=_change(decision).encode())
-                for decision in decisions
+                self._producer.send(topic, key=key.encode(), value=None if change is None else change.encode())
+                for entry in entries
+                for topic, key, change in self._changes(entry)
             ]
             self._producer.flush(timeout=30)
             for future in futures:
@@ -54,6 +60,27 @@ class HeadsFeed:
         with self._offsets.use("recording the position of the change feed") as consumer:
             consumer.commit({self._ledger: OffsetAndMetadata(upto.ledger_offset + 1, metadata, -1)}, timeout_ms=10_000)
 
+    def _changes(self, entry: Entry) -> Iterator[tuple[str, str, HeadChange | ClusterChange | None]]:
+        """Topic, key and message of each change; no message: what was under this key is gone."""
+        heads, clusters = self._topics.heads, self._topics.clusters
+        match entry:
+            case Decision():
+                yield heads, entry.image_id, _of_image(entry)
+            case HeadChanged():
+                yield clusters, entry.cluster_id, _of_cluster(entry.cluster_id, entry, entry.cluster_id)
+            case ClusterMerged():
+                for segment in entry.segments:
+                    yield clusters, segment, _of_cluster(segment, entry, entry.into)
+            case ClusterUnmerged():
+                for segment in entry.segments:
+                    yield clusters, segment, _of_cluster(segment, entry, entry.cluster_id)
+            case ImageErased():
+                yield heads, entry.image_id, None
+                if entry.cluster_id is not None:
+                    yield clusters, entry.cluster_id, _of_cluster(entry.cluster_id, entry, entry.cluster_id)
+            case _:
+                pass
+
     def close(self) -> None:
         """Close the connections."""
         if self._producer is not None:
@@ -61,14 +88,25 @@ class HeadsFeed:
         self._offsets.close()
 
 
-def _change(decision: Decision) -> HeadChange:
+def _of_image(decision: Decision) -> HeadChange:
     return HeadChange(
         image_id=decision.image_id,
         cluster_id=decision.cluster_id,
+        segment=decision.segment,
         head=decision.head,
         previous_cluster_id=decision.previous_cluster,
         version=decision.version,
         revision=decision.seq,
         rule=decision.rule,
         at_ms=decision.at_ms,
+    )
+
+
+def _of_cluster(
+    cluster_id: ClusterId, entry: HeadChanged | ClusterMerged | ClusterUnmerged | ImageErased, root: ClusterId
+) -> ClusterChange | None:
+    if entry.head is None:
+        return None
+    return ClusterChange(
+        cluster_id=cluster_id, root=root, head=entry.head, revision=entry.seq, reason=entry.kind, at_ms=entry.at_ms
     )

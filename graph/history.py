@@ -10,18 +10,26 @@ from typing import Any, Final
 
 from neardup.entries import (
     ClusterMerged,
-    ClusterQuarantined,
     ClusterUnmerged,
     Decision,
     Entry,
     HeadChanged,
     ImageErased,
+    clusters_of,
     images_of,
 )
 from neardup.records import decode_entry, encode_entry
 from neardup.types import ClusterId, ImageId
 
-__all__ = ["STANDS", "LedgerDocument", "clusters_of", "document_body", "document_of_body", "documents_of", "parts_after"]
+__all__ = [
+    "STANDS",
+    "LedgerDocument",
+    "document_body",
+    "document_of_body",
+    "documents_of",
+    "parts_after",
+    "previous_seqs",
+]
 
 STANDS: Final = 2**53
 """`until_seq` of a decision that no later one replaced."""
@@ -75,22 +83,6 @@ def _document(entry: Entry, documents: Mapping[int, LedgerDocument]) -> LedgerDo
     if entry.previous_seq is not None and entry.previous_cluster is None:
         member_seq = documents[entry.previous_seq].member_seq or entry.seq
     return LedgerDocument(entry=entry, member_seq=member_seq, until_seq=STANDS)
-
-
-def clusters_of(entry: Entry) -> tuple[ClusterId, ...]:
-    """The clusters and parts of clusters that an entry is about."""
-    match entry:
-        case Decision():
-            named = (entry.cluster_id, entry.segment, entry.previous_cluster)
-        case HeadChanged() | ClusterQuarantined() | ImageErased():
-            named = (entry.cluster_id,)
-        case ClusterMerged():
-            named = (entry.cluster_id, entry.into, *entry.segments)
-        case ClusterUnmerged():
-            named = (entry.cluster_id, entry.out_of, *entry.segments)
-        case _:
-            named = ()
-    return tuple(dict.fromkeys(name for name in named if name is not None))
 
 
 def document_body(document: LedgerDocument) -> dict[str, Any]:

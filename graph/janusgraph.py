@@ -1,4 +1,4 @@
-"""The cluster store on JanusGraph: image -member-> cluster, with the head as a property of the cluster."""
+"""The cluster store on JanusGraph: image -member-> segment, whose root has the head as a property."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -9,8 +9,10 @@ from gremlin_python.statics import long
 
 from graph.gremlin import Gremlin
 from neardup.clusters import require_consecutive
+from neardup.cursors import DIGEST_LENGTH, format_cursor, format_newest, no_such_segment, parse_cursor, parse_newest
+from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, Decision, ImageId, Member, Page, Placement, Position
+from neardup.types import ClusterId, ClusterInfo, ImageId, Member, MemberOrder, Page, Placement, Position, Segment
 
 __all__ = ["GraphNames", "JanusGraphClusterStore"]
 
@@ -64,24 +66,27 @@ class JanusGraphClusterStore:
         row = self._gremlin.run("position", {"projection": self._names.projection_uid})
         return Position(seq=row[0], ledger_offset=row[1], proposal_offset=row[2]) if row else Position()
 
-    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
-        require_consecutive(decisions, upto)
-        if not decisions:
+    def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
+        require_consecutive(entries, upto)
+        if not entries:
             return
         outcome, *detail = self._gremlin.run(
             "apply",
             {
                 "labels": self._names.labels,
                 "projection": self._names.projection_uid,
-                "wanted": long(decisions[0].seq - 1),
+                "wanted": long(entries[0].seq - 1),
                 "upto": [long(upto.seq), long(upto.ledger_offset), long(upto.proposal_offset)],
-                "rows": [self._row(decision) for decision in decisions],
+                "rows": [row for entry in entries if (row := self._row(entry)) is not None],
             },
         )
-        if outcome == "conflict":
-            raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the graph is {detail[0]}")
-        if outcome == "head":
-            raise ClusterConflictError(f"image {detail[0]!r} is the head of a cluster with other members")
+        match outcome:
+            case "conflict":
+                raise ClusterConflictError(f"seq {entries[0].seq}: the applied seq of the graph is {detail[0]}")
+            case "head":
+                raise ClusterConflictError(f"image {detail[0]!r} is the head of a cluster with other members")
+            case "cluster":
+                raise ClusterConflictError(f"cluster {detail[0]!r} is not there, or is a part of another one")
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
         uids = [self._names.image_uid(image_id) for image_id in dict.fromkeys(image_ids)]
@@ -93,29 +98,73 @@ class JanusGraphClusterStore:
         return {placement.image_id: placement for placement in found}
 
     def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
-        uids = [self._names.cluster_uid(cluster_id) for cluster_id in dict.fromkeys(cluster_ids)]
+        asked = {self._names.cluster_uid(cluster_id): cluster_id for cluster_id in cluster_ids}
+        uids = list(asked)
         found: dict[ClusterId, ClusterInfo] = {}
         for start in range(0, len(uids), _IDS_A_REQUEST):
             for row in self._gremlin.run("clusters", {"uids": uids[start : start + _IDS_A_REQUEST]}):
-                info = ClusterInfo(
-                    cluster_id=ClusterId(row[0]), head=ImageId(row[1]), size=row[2], since=row[3], exemplars=row[4]
+                found[asked[row[0]]] = ClusterInfo(
+                    cluster_id=ClusterId(row[1]),
+                    head=ImageId(row[2]),
+                    size=row[3],
+                    since=row[4],
+                    exemplars=row[5],
+                    merged=tuple(map(ClusterId, row[6])),
                 )
-                found[info.cluster_id] = info
         return found
 
-    def members(self, cluster_id: ClusterId, *, after: int = 0, limit: int = 100) -> Page:
+    def segments(self, cluster_id: ClusterId) -> tuple[Segment, ...]:
         rows = self._gremlin.run(
+            "segments", {"cluster": self._names.cluster_uid(cluster_id), "member": self._names.member}
+        )
+        return tuple(
+            Segment(
+                cluster_id=ClusterId(row[0]),
+                parent=ClusterId(row[1]) if row[1] else None,
+                head=ImageId(row[2]),
+                size=row[3],
+                first=ImageId(row[4]) if row[4] else None,
+            )
+            for row in rows
+        )
+
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        if order == "newest":
+            return self._newest(cluster_id, below=parse_newest(after), limit=limit)
+        seq, digest = parse_cursor(after)
+        outcome, rows = self._gremlin.run(
             "members",
             {
                 "cluster": self._names.cluster_uid(cluster_id),
                 "projection": self._names.projection_uid,
                 "member": self._names.member,
-                "after": long(after),
+                "after": [digest, long(seq)],
+                "limit": long(limit + 1),
+                "digestLength": DIGEST_LENGTH,
+            },
+        )
+        if outcome == "cursor":
+            raise no_such_segment(after)
+        members = tuple(Member(image_id=ImageId(row[0]), seq=row[1]) for row in rows[:limit])
+        more = len(rows) > limit and members
+        return Page(members=members, after=format_cursor(*rows[limit - 1][1:]) if more else None)
+
+    def _newest(self, cluster_id: ClusterId, *, below: int, limit: int) -> Page:
+        rows = self._gremlin.run(
+            "members_newest",
+            {
+                "cluster": self._names.cluster_uid(cluster_id),
+                "projection": self._names.projection_uid,
+                "member": self._names.member,
+                "before": long(below),
                 "limit": long(limit + 1),
             },
         )
         members = tuple(Member(image_id=ImageId(row[0]), seq=row[1]) for row in rows[:limit])
-        return Page(members=members, after=members[-1].seq if len(rows) > limit and members else None)
+        more = len(rows) > limit and members
+        return Page(members=members, after=format_newest(members[-1].seq) if more else None)
 
     def placements_all(self) -> Iterator[Placement]:
         """Walks the seqs up to the position at the start; an image that is decided again meanwhile is given as it is
@@ -134,25 +183,44 @@ class JanusGraphClusterStore:
             Placement(
                 image_id=ImageId(row[0]),
                 cluster_id=ClusterId(row[1]),
-                head=ImageId(row[2]),
-                version=row[3],
-                run=row[4],
-                seq=row[5],
-                indexed=bool(row[6]),
+                segment=ClusterId(row[2]),
+                head=ImageId(row[3]),
+                version=row[4],
+                run=row[5],
+                seq=row[6],
+                indexed=bool(row[7]),
             )
             for row in rows
         ]
 
-    def _row(self, decision: Decision) -> list[Any]:
-        return [
-            self._names.image_uid(decision.image_id),
-            decision.image_id,
-            self._names.cluster_uid(decision.cluster_id),
-            decision.cluster_id,
-            decision.head,
-            long(decision.version),
-            long(decision.run),
-            long(decision.seq),
-            self._names.walk_uid(decision.seq),
-            int(decision.indexed),
-        ]
+    def _row(self, entry: Entry) -> list[Any] | None:
+        """What the script needs of an entry; None for one that moves nothing."""
+        match entry:
+            case Decision():
+                return [
+                    "decision",
+                    *self._image(entry.image_id),
+                    *self._cluster(entry.cluster_id),
+                    entry.head,
+                    long(entry.version),
+                    long(entry.run),
+                    long(entry.seq),
+                    self._names.walk_uid(entry.seq),
+                    int(entry.indexed),
+                ]
+            case HeadChanged():
+                return ["head", *self._cluster(entry.cluster_id), entry.head]
+            case ClusterMerged():
+                return ["merge", *self._cluster(entry.cluster_id), *self._cluster(entry.into), entry.head]
+            case ClusterUnmerged():
+                return ["unmerge", *self._cluster(entry.cluster_id), *self._cluster(entry.out_of), entry.head]
+            case ImageErased():
+                return ["erase", *self._image(entry.image_id), entry.head or ""]
+            case _:
+                return None
+
+    def _image(self, image_id: ImageId) -> tuple[str, str]:
+        return self._names.image_uid(image_id), image_id
+
+    def _cluster(self, cluster_id: ClusterId) -> tuple[str, str]:
+        return self._names.cluster_uid(cluster_id), cluster_id

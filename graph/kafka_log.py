@@ -2,21 +2,27 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from typing import Any
 
 from kafka import KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
+from neardup.commands import Command, Request
+from neardup.entries import Entry
 from neardup.errors import InvalidMessageError, LogUnavailableError
 from neardup.kafka import Kafka, kafka_errors
 from neardup.logs import PartitionReader
-from neardup.messages import (
-    ProposalRecord,
+from neardup.records import (
     RequeueRecord,
-    decode_decision,
-    encode_decision,
+    decode_entry,
+    decode_request,
+    encode_change,
+    encode_entry,
+    encode_request,
 )
+from neardup.standing import StandingChange
 from neardup.topics import Topics
-from neardup.types import Decision, Position, Proposal
+from neardup.types import ImageId, Position, Requeue
 
 __all__ = ["KafkaLedger", "KafkaLedgerWriter", "KafkaProposalLog"]
 
@@ -27,8 +33,8 @@ class KafkaLedger:
     def __init__(self, kafka: Kafka, topics: Topics) -> None:
         self._reader = PartitionReader(kafka, topics.ledger)
 
-    def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Decision]]:
-        """The decisions after a position."""
+    def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Entry]]:
+        """The entries after a position."""
         entries = _entries(self._reader.read(after.ledger_offset + 1, limit))
         if entries and entries[0][1].seq != after.seq + 1:
             raise LogUnavailableError(
@@ -41,8 +47,8 @@ class KafkaLedger:
         """The offset behind the last committed entry, transaction markers counted."""
         return self._reader.end()
 
-    def tail(self, count: int) -> list[tuple[Position, Decision]]:
-        """The last decisions, at least `count` or all."""
+    def tail(self, count: int) -> list[tuple[Position, Entry]]:
+        """The last entries, at least `count` or all."""
         return _entries(self._reader.tail(count))
 
     def close(self) -> None:
@@ -61,37 +67,55 @@ class KafkaLedgerWriter:
         with kafka_errors("taking over the ledger"):
             self._producer.init_transactions()
 
-    def append(self, decisions: Sequence[Decision], *, requeue: Sequence[Proposal] = ()) -> None:
-        """Append decisions and ask for another search of the proposals in `requeue`: all or nothing.
+    def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        requeue: Sequence[Requeue] = (),
+        standing: Sequence[StandingChange] = (),
+        erased: Sequence[ImageId] = (),
+    ) -> None:
+        """Append entries, ask for another search of the proposals in `requeue`, change the standing words and remove
+        erased images from the topic of images: all or nothing.
 
         Raises FencedError or LogUnavailableError; after either this process must end.
         """
-        if not decisions and not requeue:
+        if not (entries or requeue or standing or erased):
             return
         with kafka_errors("writing the ledger"):
+            # Which partition holds an image depends on its producers: a tombstone in each costs little.
+            partitions = self._producer.partitions_for(self._topics.images) if erased else ()
             self._producer.begin_transaction()
             sent = [
                 self._producer.send(
-                    self._topics.ledger,
-                    key=decision.image_id.encode(),
-                    value=encode_decision(decision),
-                    partition=0,
-                    timestamp_ms=decision.at_ms,
+                    self._topics.ledger, value=encode_entry(entry), partition=0, timestamp_ms=entry.at_ms
                 )
-                for decision in decisions
+                for entry in entries
             ]
-            for proposal in requeue:
-                source = proposal.source
-                record = RequeueRecord(
-                    image_id=proposal.image_id, topic=source.topic, partition=source.partition, offset=source.offset
-                )
-                sent.append(
-                    self._producer.send(self._topics.requeue, key=proposal.image_id.encode(), value=record.encode())
-                )
+            sent += [self._requeue(request) for request in requeue]
+            for change in standing:
+                key, value = encode_change(change)
+                sent.append(self._producer.send(self._topics.standing, key=key, value=value, partition=0))
+            sent += [
+                self._producer.send(self._topics.images, key=image_id.encode(), value=None, partition=partition)
+                for image_id in erased
+                for partition in partitions
+            ]
             self._producer.flush(timeout=30)
             for future in sent:
                 future.get(timeout=0)
             self._producer.commit_transaction()
+
+    def _requeue(self, request: Requeue) -> Any:
+        image_id, source = request.proposal.image_id, request.proposal.source
+        record = RequeueRecord(
+            image_id=image_id,
+            topic=source.topic,
+            partition=source.partition,
+            offset=source.offset,
+            candidate_limit=request.candidate_limit,
+        )
+        return self._producer.send(self._topics.requeue, key=image_id.encode(), value=record.encode())
 
     def close(self) -> None:
         """Close the connection; an open transaction is left to its time-out."""
@@ -107,30 +131,27 @@ class KafkaProposalLog:
         self._producer: KafkaProducer | None = None
         self._reader: PartitionReader | None = None
 
-    def append(self, proposals: Sequence[Proposal]) -> None:
-        """Append; returns when every in-sync copy has them."""
+    def append(self, requests: Sequence[Request]) -> None:
+        """Append; returns when every in-sync copy has them. Raises InvalidMessageError for a command that is not
+        valid: nothing was written then."""
+        messages = [(_key_of(request), encode_request(request)) for request in requests]
         self._producer = self._producer or self._kafka.producer()
         with kafka_errors("writing proposals"):
-            sent = [
-                self._producer.send(
-                    self._topic, key=proposal.image_id.encode(), value=ProposalRecord.of(proposal).encode(), partition=0
-                )
-                for proposal in proposals
-            ]
+            sent = [self._producer.send(self._topic, key=key, value=value, partition=0) for key, value in messages]
             self._producer.flush(timeout=30)
             for future in sent:
                 future.get(timeout=0)
 
-    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
-        """The proposals from `offset` on; what the assigner put among the dead letters is passed over."""
+    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Request]]:
+        """The requests from `offset` on; what the assigner put among the dead letters is passed over."""
         while records := self._cursor().read(offset, limit):
-            if found := list(_proposals(records)):
+            if found := list(_requests(records)):
                 return found
             offset = records[-1].offset + 1
         return []
 
     def end(self) -> int:
-        """The offset of the next proposal."""
+        """The offset of the next request."""
         return self._cursor().end()
 
     def close(self) -> None:
@@ -145,17 +166,20 @@ class KafkaProposalLog:
         return self._reader
 
 
-def _proposals(records: Sequence[ConsumerRecord]) -> Iterator[tuple[int, Proposal]]:
+def _key_of(request: Request) -> bytes:
+    return (request.command_id if isinstance(request, Command) else request.image_id).encode()
+
+
+def _requests(records: Sequence[ConsumerRecord]) -> Iterator[tuple[int, Request]]:
     for record in records:
         with suppress(InvalidMessageError):
-            yield record.offset, ProposalRecord.decode(record.value).proposal()
+            yield record.offset, decode_request(record.value)
 
 
-def _entries(records: Sequence[ConsumerRecord]) -> list[tuple[Position, Decision]]:
+def _entries(records: Sequence[ConsumerRecord]) -> list[tuple[Position, Entry]]:
     entries = []
     for record in records:
-        decision = decode_decision(record.value)
-        offset = record.offset
-        position = Position(seq=decision.seq, ledger_offset=offset, proposal_offset=decision.proposal_offset)
-        entries.append((position, decision))
+        entry = decode_entry(record.value)
+        position = Position(seq=entry.seq, ledger_offset=record.offset, proposal_offset=entry.proposal_offset)
+        entries.append((position, entry))
     return entries

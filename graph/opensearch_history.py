@@ -50,15 +50,19 @@ class OpenSearchHistory:
         applied = self.position().seq
         if entries[0].seq != applied + 1:
             raise ClusterConflictError(f"seq {entries[0].seq}: the applied seq of the history is {applied}")
-        own = {entry.seq for entry in entries}
-        documents = documents_of(entries, self._documents(previous_seqs(entries) - own))
-        for start in range(0, len(documents), _DOCUMENTS_A_REQUEST):
-            self._write(documents[start : start + _DOCUMENTS_A_REQUEST])
+        self.write(entries)
         with search_errors("refreshing the history"):
             shards = self._client.indices.refresh(index=self._names.index)["_shards"]
         if shards["failed"]:
             raise SearchUnavailableError(f"OpenSearch: a shard copy was not refreshed: {shards}")
         write_position(self._client, self._names, upto)
+
+    def write(self, entries: Sequence[Entry]) -> None:
+        """Write the documents of consecutive entries, readable after the next `apply`: its first half."""
+        own = {entry.seq for entry in entries}
+        documents = documents_of(entries, self._documents(previous_seqs(entries) - own))
+        for start in range(0, len(documents), _DOCUMENTS_A_REQUEST):
+            self._write(documents[start : start + _DOCUMENTS_A_REQUEST])
 
     def entries(self, names: Sequence[str], *, before: int | None = None, limit: int = 100) -> tuple[Entry, ...]:
         named = {"bool": {"should": [{"terms": {field: list(names)}} for field in ("image_ids", "cluster_ids")]}}

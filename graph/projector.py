@@ -1,4 +1,4 @@
-"""Following the ledger: applies its decisions to one projection, in order, from wherever that projection stands."""
+"""Following the ledger: applies its entries to one projection, in order, from wherever that projection stands."""
 
 from collections.abc import Callable
 
@@ -28,7 +28,7 @@ class Projector:
         self._voucher = Voucher(ledger, projection) if isinstance(projection, Vouched) else None
 
     def step(self) -> int:
-        """Apply the next decisions; returns how many. Raises UnavailableError: call again later."""
+        """Apply the next entries; returns how many. Raises UnavailableError: call again later."""
         position = self._position
         if position is None:
             position = self._projection.position()
@@ -41,7 +41,7 @@ class Projector:
         if entries:
             upto = entries[-1][0]
             try:
-                self._projection.apply([decision for _, decision in entries], upto=upto)
+                self._projection.apply([entry for _, entry in entries], upto=upto)
             except ClusterConflictError as exc:
                 _log.warning("projection stands elsewhere", projection=self.name, error=str(exc))
                 return 0

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neardup.clusters import placement_of
+from neardup.entries import Decision
 from neardup.lsh import overlaps
-from neardup.types import ClusterId, ClusterInfo, Code, Decision, ImageId, Placement, Vector
+from neardup.types import ClusterId, ClusterInfo, Code, ImageId, Placement, Vector
 
 __all__ = ["RecentImages", "RecentPlacements", "Remembered"]
 
@@ -56,14 +57,24 @@ class RecentImages:
         self._next = (row + 1) % self._capacity
         if self._seqs[row]:
             del self._rows[self._ids[row]]
-        # By seq alone, so that a memory restored from the ledger reaches back exactly as far as one that lived on.
-        self._since = max(self._since, seq - self._capacity)
+        self.advance(seq)
         self._ids[row] = image_id
         self._seqs[row] = seq
         self._searchable[row] = searchable
         self._codes[row] = code
         self._scores[row] = score
         self._rows[image_id] = row
+
+    def advance(self, seq: int) -> None:
+        """The ledger has come to `seq`. The memory reaches back from there by seq alone, so that one restored from the
+        ledger reaches exactly as far as one that lived on."""
+        self._since = max(self._since, seq - self._capacity)
+
+    def remove(self, image_id: ImageId) -> None:
+        """Forget an image that was erased."""
+        row = self._rows.pop(image_id, None)
+        if row is not None:
+            self._seqs[row] = 0
 
     def after(self, seq: int, query: Code, *, minimum_overlap: int) -> list[Remembered]:
         """The images decided after `seq` that share terms with `query` of shape (tables, 1 + probes)."""

@@ -1,20 +1,22 @@
-"""The head cache on Redis Functions: image -> cluster -> head, for many images in one round trip."""
+"""The head cache on Redis Functions: image -> segment -> root -> head, for many images in one round trip."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from typing import Any
+from typing import Any, Literal
 
 from redis import Redis
 
-from neardup.clusters import require_consecutive
+from neardup.clusters import placement_of, require_consecutive
+from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import CacheBehindError, ClusterConflictError
 from neardup.redis import FunctionLibrary, redis_errors
-from neardup.types import ClusterId, Decision, ImageId, Placement, Position
+from neardup.types import ClusterId, ImageId, Placement, Position
 
 __all__ = ["LIBRARY", "RedisHeadCache", "setup_functions"]
 
-LIBRARY = "neardup_heads_3"
+LIBRARY = "neardup_heads_4"
 _KEYS_A_SCAN = 1_000
 _IDS_A_CALL = 2_000
 
@@ -53,24 +55,15 @@ class RedisHeadCache:
         numbers = [int(value) for value in stored if value is not None]
         return Position(seq=numbers[0], ledger_offset=numbers[1], proposal_offset=numbers[2]) if numbers else Position()
 
-    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
-        require_consecutive(decisions, upto)
-        if not decisions:
+    def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
+        require_consecutive(entries, upto)
+        if not entries:
             return
-        applied = self._call(
-            "apply",
-            [self._key("position", ""), *self._keys(decisions)],
-            [
-                self._ttl,
-                decisions[0].seq - 1,
-                upto.seq,
-                upto.ledger_offset,
-                upto.proposal_offset,
-                *_values(decisions),
-            ],
-        )
+        writes = [write for entry in entries for write in _writes_of(entry)]
+        position = [upto.seq, upto.ledger_offset, upto.proposal_offset]
+        applied = self._write("apply", writes, entries[0].seq - 1, *position)
         if applied != -1:
-            raise ClusterConflictError(f"seq {decisions[0].seq}: the applied seq of the cache is {applied}")
+            raise ClusterConflictError(f"seq {entries[0].seq}: the applied seq of the cache is {applied}")
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement | None]:
         found: dict[ImageId, Placement | None] = {}
@@ -83,26 +76,23 @@ class RedisHeadCache:
                 raise CacheBehindError(f"nobody vouches that it had everything {self._stale_ms / 1000:g} s ago")
             for image_id, answer in zip(ids, answers, strict=True):
                 if answer:
-                    found[image_id] = _placement(image_id, answer) if answer[0] else None
+                    found[image_id] = None if answer == b"-" else _placement(image_id, answer)
         return found
 
     def fill(self, placements: Sequence[Placement], *, absent: Sequence[ImageId] = (), read_at: int) -> None:
         for start in range(0, max(len(placements), len(absent)), _IDS_A_CALL):
-            batch = placements[start : start + _IDS_A_CALL]
-            missing = [self._key("image", image_id) for image_id in absent[start : start + _IDS_A_CALL]]
-            self._call(
-                "fill",
-                [self._key("position", ""), *self._keys(batch), *missing],
-                [self._ttl, self._absent_ms, read_at, len(batch), *_values(batch)],
-            )
+            stop = start + _IDS_A_CALL
+            writes = [write for placed in placements[start:stop] for write in _placed(placed, read_at)]
+            writes += [_Write("image", name, "absent", read_at, (self._absent_ms,)) for name in absent[start:stop]]
+            self._write("fill", writes, read_at)
 
     def vouch(self, seq: int, *, seconds_ago: float) -> None:
         self._call("vouch", [self._key("position", "")], [seq, round(seconds_ago * 1000)])
 
     def begin(self, position: Position) -> None:
         self.clear()
-        offsets = (position.ledger_offset, position.proposal_offset)
-        self._call("begin", [self._key("position", "")], [position.seq, *offsets])
+        numbers = (position.seq, position.ledger_offset, position.proposal_offset)
+        self._call("begin", [self._key("position", "")], numbers)
 
     def clear(self) -> None:
         """Entries first and the position last: what remains after a failure in between are misses."""
@@ -117,33 +107,78 @@ class RedisHeadCache:
                     batch = []
             self._client.unlink(*batch, position)
 
+    def _write(self, function: str, writes: Sequence["_Write"], *first: int) -> int:
+        keys = [self._key("position", ""), *(self._key(write.of, write.name) for write in writes)]
+        flat = [value for write in writes for value in (write.kind, write.seq, *write.values)]
+        return int(self._call(function, keys, [self._ttl, *first, *flat]))
+
     def _call(self, function: str, keys: Sequence[bytes], arguments: Sequence[Any]) -> Any:
         return _library().call(self._client, function, keys, arguments)
-
-    def _keys(self, entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[bytes]:
-        for entry in entries:
-            yield self._key("image", entry.image_id)
-            yield self._key("cluster", entry.cluster_id)
 
     def _key(self, kind: str, name: str) -> bytes:
         return f"{self._prefix}{kind}:{name}".encode()
 
 
-def _values(entries: Sequence[Decision] | Sequence[Placement]) -> Iterator[str | int]:
-    for entry in entries:
-        yield from (entry.cluster_id, entry.head, entry.version, entry.run, entry.seq, int(entry.indexed))
+@dataclass(frozen=True, slots=True)
+class _Write:
+    """One write of the functions: to which entry, of which kind, with which seq, and what."""
+
+    of: Literal["image", "cluster"]
+    name: str
+    kind: Literal["image", "root", "head", "erase", "absent"]
+    seq: int
+    values: tuple[str | int, ...] = ()
 
 
-def _placement(image_id: ImageId, answer: Sequence[bytes]) -> Placement:
-    cluster_id, head, version, run, seq, indexed = answer
+def _writes_of(entry: Entry) -> Iterator[_Write]:
+    match entry:
+        case Decision():
+            yield from _placed(placement_of(entry), entry.seq)
+        case HeadChanged():
+            yield from _named(entry.cluster_id, entry.head, entry.seq)
+        case ClusterMerged():
+            yield from _pointed(entry.segments, entry.into, entry.seq)
+            yield from _named(entry.into, entry.head, entry.seq)
+        case ClusterUnmerged():
+            yield from _pointed(entry.segments, entry.cluster_id, entry.seq)
+            yield from _named(entry.cluster_id, entry.head, entry.seq)
+        case ImageErased():
+            yield _Write("image", entry.image_id, "erase", entry.seq)
+            if entry.cluster_id is not None and entry.head is not None:
+                yield from _named(entry.cluster_id, entry.head, entry.seq)
+        case _:
+            pass
+
+
+def _placed(placement: Placement, seq: int) -> Iterator[_Write]:
+    values = (placement.segment, placement.version, placement.run, placement.seq, int(placement.indexed))
+    yield _Write("image", placement.image_id, "image", seq, values)
+    if placement.segment != placement.cluster_id:
+        yield from _pointed([placement.segment], placement.cluster_id, seq)
+    yield from _named(placement.cluster_id, placement.head, seq)
+
+
+def _pointed(segments: Iterable[ClusterId], root: ClusterId, seq: int) -> Iterator[_Write]:
+    for segment in segments:
+        yield _Write("cluster", segment, "root", seq, (root,))
+
+
+def _named(cluster_id: ClusterId, head: ImageId, seq: int) -> Iterator[_Write]:
+    yield from _pointed([cluster_id], cluster_id, seq)
+    yield _Write("cluster", cluster_id, "head", seq, (head,))
+
+
+def _placement(image_id: ImageId, answer: bytes) -> Placement:
+    segment, root, head, version, run, seq, indexed = answer.decode().split("\t")
     return Placement(
         image_id=image_id,
-        cluster_id=ClusterId(cluster_id.decode()),
-        head=ImageId(head.decode()),
+        cluster_id=ClusterId(root),
+        segment=ClusterId(segment),
+        head=ImageId(head),
         version=int(version),
         run=int(run),
         seq=int(seq),
-        indexed=indexed == b"1",
+        indexed=indexed == "1",
     )
 
 

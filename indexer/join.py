@@ -5,6 +5,7 @@ waiting sides again. Completeness by frontier is what stream processors call eve
 "The Dataflow Model", VLDB 2015).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -83,6 +84,15 @@ class Join:
     def park(self, arrival: Arrival) -> None:
         """Remember an expired side, from the topic of incomplete images, for a late partner."""
         self._parked[arrival.key] = arrival
+
+    def drop(self, gone: Callable[[ImageId], bool]) -> list[Arrival]:
+        """Forget the sides of images that are `gone`; returns those that were parked."""
+        for arrival in [arrival for arrival in self._waiting.values() if gone(arrival.image_id)]:
+            self._finish(arrival)
+        parked = [arrival for arrival in self._parked.values() if gone(arrival.image_id)]
+        for arrival in parked:
+            del self._parked[arrival.key]
+        return parked
 
     def unpark(self, image_id: ImageId, version: int) -> None:
         """Forget an expired side: it was completed."""

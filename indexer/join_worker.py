@@ -15,8 +15,9 @@ from neardup.group import GroupMember, PartitionsLostError, StoppedError
 from neardup.kafka import Kafka, kafka_errors
 from neardup.logs import PartitionReader
 from neardup.messages import EmbeddingMessage, ImageRecord
-from neardup.ports import Clock, ClusterStore
+from neardup.ports import Clock, ClusterStore, StandingLog
 from neardup.settings import IngestSettings
+from neardup.standing import ErasedImages
 from neardup.topics import Topics
 from neardup.types import Image, ImageId
 
@@ -38,6 +39,7 @@ class JoinWorker:
         settings: IngestSettings,
         dimensions: tuple[int, int],
         store: ClusterStore,
+        standing: StandingLog,
         dead_letters: DeadLetters,
         clock: Clock,
         instance_id: str | None,
@@ -48,12 +50,15 @@ class JoinWorker:
         self._settings = settings
         self._dimensions = dict(zip((Side.LSH, Side.SCORE), dimensions, strict=True))
         self._store = store
+        self._standing = standing
+        self._erased = ErasedImages()
         self._dead_letters = dead_letters
         self._clock = clock
         self._stop = stop
         self._written_before: dict[TopicPartition, int] = {}
         self._committed: dict[TopicPartition, int] = {}
         self._ask_at_ms = 0
+        self._look_at_ms = 0
         self._sides = {topics.lsh_embeddings: Side.LSH, topics.score_embeddings: Side.SCORE}
         self._join = Join(grace_ms=int(settings.grace_seconds * 1000))
         self._producer: KafkaProducer = kafka.producer()
@@ -75,7 +80,8 @@ class JoinWorker:
                 self._balance()
                 records = member.poll(timeout_ms=100, max_records=500)
                 try:
-                    sent = self._take(records)
+                    sent = self._drop_erased()
+                    sent += self._take(records)
                     self._drop_decided()
                     sent += self._expire()
                     if sent:
@@ -127,6 +133,9 @@ class JoinWorker:
                 self._join.skip(side, record.partition, record.offset, record.timestamp)
                 continue
             self._dead_letters.accepted()
+            if arrival.image_id in self._erased:
+                self._join.skip(side, record.partition, record.offset, record.timestamp)
+                continue
             joined = self._join.add(arrival)
             if joined is not None:
                 image, parked = joined
@@ -156,6 +165,19 @@ class JoinWorker:
             at_ms=record.timestamp,
             raw=record.value,
         )
+
+    def _drop_erased(self) -> list[tuple[str, bytes, bytes | None, int]]:
+        """Once a second, see whose images were erased: they wait no longer, and what was kept of them goes.
+
+        What was joined in that second comes to the assigner, who knows and removes it again.
+        """
+        now = self._clock.now_ms()
+        if now < self._look_at_ms:
+            return []
+        self._look_at_ms = now + _ASK_EVERY_MS
+        self._erased.apply(self._member.retrying("looking for erased images", self._standing.changes))
+        gone = self._join.drop(self._erased.__contains__) if self._erased else []
+        return [(self._topics.incomplete, _parked_key(arrival), None, arrival.partition) for arrival in gone]
 
     def _drop_decided(self) -> None:
         """Stop waiting for partners that came before this worker did.

@@ -10,7 +10,7 @@ from neardup.lsh import LshModel, query_terms
 from neardup.matching import score_candidates
 from neardup.messages import half
 from neardup.ports import CandidateSearch, Clock, PairScorer
-from neardup.types import Image, Probe, Proposal, Source
+from neardup.types import Image, Match, Probe, Proposal, Source
 
 __all__ = ["ProposalRules", "Proposer"]
 
@@ -44,10 +44,12 @@ class Proposer:
         if not np.all(np.isfinite(half(image.score))):
             raise InvalidMessageError("contains NaN or values beyond float16", field="score")
 
-    def propose(self, images: Sequence[tuple[Source, Image]]) -> list[Proposal]:
-        """One proposal an image, in order. All images must be valid. Raises UnavailableError; nothing was written."""
+    def propose(self, images: Sequence[tuple[Source, Image]], *, candidate_limit: int | None = None) -> list[Proposal]:
+        """One proposal an image, in order; from as many candidates as usual, or from `candidate_limit`, of which then
+        all that match are kept. All images must be valid. Raises UnavailableError; nothing was written."""
         if not images:
             return []
+        limit = candidate_limit or self._rules.candidate_limit
         # Read before searching: what this position covers, the search will see.
         searched = self._search.position()
         queries = self._lsh.query_codes(np.stack([image.lsh for _, image in images]), probes=self._rules.probes)
@@ -55,9 +57,7 @@ class Proposer:
             Probe(terms=query_terms(query), exclude=(image.image_id,))
             for query, (_, image) in zip(queries, images, strict=True)
         ]
-        found = self._search.search(
-            probes, limit=self._rules.candidate_limit, minimum_overlap=self._rules.minimum_overlap
-        )
+        found = self._search.search(probes, limit=limit, minimum_overlap=self._rules.minimum_overlap)
         scores = [half(image.score) for _, image in images]
         matches, model_version = score_candidates(self._scorer, scores, found)
         calibration = self._scorer.calibration(model_version)
@@ -70,7 +70,8 @@ class Proposer:
                 score=score,
                 metadata=image.metadata,
                 searched_seq=searched.seq,
-                matches=of_image[: self._rules.kept_matches],
+                candidate_limit=limit,
+                matches=self._kept(of_image, calibration.match_threshold, all_that_match=candidate_limit is not None),
                 match_threshold=calibration.match_threshold,
                 head_bound=calibration.head_bound,
                 lsh_version=self._lsh.version,
@@ -80,3 +81,8 @@ class Proposer:
             )
             for (source, image), query, score, of_image in zip(images, queries, scores, matches, strict=True)
         ]
+
+    def _kept(self, matches: tuple[Match, ...], threshold: float, *, all_that_match: bool) -> tuple[Match, ...]:
+        usual = self._rules.kept_matches
+        more = (match for match in matches[usual:] if all_that_match and match.score >= threshold)
+        return (*matches[:usual], *more)

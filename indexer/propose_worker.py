@@ -15,18 +15,21 @@ from neardup.errors import InvalidMessageError, SearchUnavailableError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
 from neardup.kafka import Kafka
 from neardup.logs import PartitionReader
-from neardup.messages import ImageRecord, RequeueRecord
+from neardup.messages import ImageRecord
 from neardup.ports import CandidateSearch, ProposalLog
+from neardup.records import RequeueRecord
 from neardup.settings import IngestSettings
 from neardup.topics import Topics
-from neardup.types import Image, Source
+from neardup.types import Image, Proposal, Source
 
 __all__ = ["ProposeWorker"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Batch:
-    images: list[tuple[Source, Image]]
+    """Images by how deep they are to be searched, None for the usual depth."""
+
+    images: dict[int | None, list[tuple[Source, Image]]]
     commit: dict[TopicPartition, int]
 
 
@@ -76,7 +79,7 @@ class ProposeWorker:
                 try:
                     batch = member.retrying("reading images", partial(self._read, records))
                     member.retrying("waiting for the assigner", self._wait_for_room)
-                    proposed = member.retrying("proposing", partial(self._proposer.propose, batch.images))
+                    proposed = member.retrying("proposing", partial(self._propose, batch))
                     member.retrying("writing proposals", partial(self._proposals.append, proposed))
                     member.commit(batch.commit)
                 except PartitionsLostError:
@@ -87,12 +90,17 @@ class ProposeWorker:
             member.close()
 
     def _read(self, records: Sequence[ConsumerRecord]) -> _Batch:
-        images: list[tuple[Source, Image]] = []
+        images: dict[int | None, list[tuple[Source, Image]]] = {}
         commit: dict[TopicPartition, int] = {}
         for record in records:
             commit[TopicPartition(record.topic, record.partition)] = record.offset + 1
+            depth: int | None = None
             try:
-                entry = self._requeued(record) if record.topic == self._topics.requeue else _image(record)
+                if record.topic == self._topics.requeue:
+                    reference = RequeueRecord.decode(record.value)
+                    entry, depth = self._requeued(reference), reference.candidate_limit
+                else:
+                    entry = _image(record)
                 if entry is None:
                     continue
                 self._proposer.validate(entry[1])
@@ -100,18 +108,24 @@ class ProposeWorker:
                 self._dead_letters.send(record, exc)
             else:
                 self._dead_letters.accepted()
-                images.append(entry)
+                images.setdefault(depth, []).append(entry)
         self._dead_letters.flush()
         return _Batch(images=images, commit=commit)
 
-    def _requeued(self, record: ConsumerRecord) -> tuple[Source, Image] | None:
-        """The image that a requeue record refers to; None when a newer version has replaced it."""
-        reference = RequeueRecord.decode(record.value)
+    def _requeued(self, reference: RequeueRecord) -> tuple[Source, Image] | None:
+        """The image that a requeue record refers to; None when a newer version has replaced it, or it was erased."""
         place = (reference.topic, reference.partition)
         if place not in self._readers:
             self._readers[place] = PartitionReader(self._kafka, *place)
         found = self._readers[place].read(reference.offset, 1)
         return _image(found[0]) if found and found[0].offset == reference.offset else None
+
+    def _propose(self, batch: _Batch) -> list[Proposal]:
+        return [
+            proposal
+            for depth, images in batch.images.items()
+            for proposal in self._proposer.propose(images, candidate_limit=depth)
+        ]
 
     def _wait_for_room(self) -> None:
         """Raises SearchUnavailableError while too many proposals wait: the assigner's memory must reach back to what a

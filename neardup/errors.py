@@ -7,12 +7,14 @@
     ├── UnavailableError         may succeed later: pause, back off with jitter, never dead-letter
     │   ├── LogUnavailableError          Kafka
     │   ├── SearchUnavailableError       OpenSearch
+    │   │   └── HistoryBehindError       the history has not applied what is asked for yet
     │   ├── ScorerUnavailableError       TensorFlow Serving or the embedded PredictionService
     │   ├── ClusterStoreUnavailableError JanusGraph
     │   ├── CacheUnavailableError        Redis (as head cache: a miss and a metric)
     │   │   └── CacheBehindError         the head cache may lack decisions that are too old: a miss as well
     │   └── RateLimitedError             no server at fault: the search limit is used up for `retry_after_seconds`
     ├── UnknownImageError        no such image or cluster: told to whoever asked
+    ├── InvalidCursorError       not a cursor of this cluster: told to whoever asked
     ├── ClusterConflictError     lost a race: read again, decide again, a bounded number of times
     ├── FencedError              another assigner took over: exit, the supervisor restarts
     └── IncompatibleIndexError   lsh_version or mapping differs: stop
@@ -30,7 +32,9 @@ __all__ = [
     "ClusterStoreUnavailableError",
     "ConfigError",
     "FencedError",
+    "HistoryBehindError",
     "IncompatibleIndexError",
+    "InvalidCursorError",
     "InvalidImageError",
     "InvalidMessageError",
     "LogUnavailableError",
@@ -80,6 +84,10 @@ class SearchUnavailableError(UnavailableError):
     """OpenSearch is unavailable, timed out or answered for a part of its shards only."""
 
 
+class HistoryBehindError(SearchUnavailableError):
+    """The history has not applied the seq that is asked for."""
+
+
 class ScorerUnavailableError(UnavailableError):
     """The PredictionService is unavailable or has no model loaded."""
 
@@ -108,6 +116,10 @@ class UnknownImageError(NearDupError):
     """No image or cluster of this id was ever decided in this namespace."""
 
 
+class InvalidCursorError(NearDupError):
+    """A page was asked for behind a cursor that is none, or none of this cluster."""
+
+
 class ClusterConflictError(NearDupError):
     """The stored state is not the one that this write was made for."""
 
@@ -125,6 +137,7 @@ REACTIONS: Final[dict[type[NearDupError], Reaction]] = {
     InvalidMessageError: "dead-letter",
     UnavailableError: "back-off",
     UnknownImageError: "answer",
+    InvalidCursorError: "answer",
     ClusterConflictError: "decide-again",
     FencedError: "restart",
     IncompatibleIndexError: "stop",

@@ -1,6 +1,7 @@
 """Messages on Kafka: JSON with base64 arrays, validated at the edge. docs/messages.md is written for producers.
 
-Two are public: the embedding (input) and the head change (output). The rest is between our own processes.
+The embedding (input), the head change and the cluster change (output). The topic of joined images is between our own
+processes, as is what `neardup.records` has.
 """
 
 import base64
@@ -18,25 +19,26 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
-    ValidationInfo,
-    field_validator,
 )
 
 from neardup.errors import InvalidMessageError
 from neardup.times import epoch_ms
-from neardup.types import ClusterId, Decision, Image, ImageId, Match, Proposal, Source, Vector
+from neardup.types import ClusterId, Image, ImageId, Vector
 
 __all__ = [
+    "BucketArray",
+    "ClusterChange",
     "EmbeddingMessage",
+    "HalfArray",
     "HeadChange",
+    "Id",
     "ImageRecord",
-    "ProposalRecord",
-    "RequeueRecord",
-    "decode_decision",
-    "encode_decision",
+    "Message",
+    "Metadata",
+    "Version",
     "half",
+    "invalid_message",
     "validate_image_id",
 ]
 
@@ -99,13 +101,17 @@ def _check_created_at(metadata: dict[str, str]) -> dict[str, str]:
 Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(_check_created_at)]
 
 
-def _invalid(error: ValidationError) -> InvalidMessageError:
+def invalid_message(error: ValidationError, *, skip: int = 0) -> InvalidMessageError:
+    """What pydantic found, as the error of this project: the first field that is wrong, named without the first `skip`
+    steps to it."""
     first = error.errors(include_url=False)[0]
     reason = first["msg"].removeprefix("Value error, ")
-    return InvalidMessageError(reason, field=".".join(map(str, first["loc"])) or None)
+    return InvalidMessageError(reason, field=".".join(map(str, first["loc"][skip:])) or None)
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """What all messages have: unknown fields are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
     @classmethod
@@ -116,7 +122,7 @@ class _Message(BaseModel):
         try:
             return cls.model_validate_json(raw)
         except ValidationError as exc:
-            raise _invalid(exc) from exc
+            raise invalid_message(exc) from exc
 
     @classmethod
     def create(cls, **values: Any) -> Self:
@@ -124,14 +130,14 @@ class _Message(BaseModel):
         try:
             return cls(**values)
         except ValidationError as exc:
-            raise _invalid(exc) from exc
+            raise invalid_message(exc) from exc
 
     def encode(self) -> bytes:
         """This message as bytes of JSON."""
         return self.model_dump_json().encode()
 
 
-class EmbeddingMessage(_Message):
+class EmbeddingMessage(Message):
     """One embedding of an image: a message of the topics embeddings.lsh and embeddings.score.
 
     `version` is the producer's and increases; an image is joined from two messages of equal id and version.
@@ -149,7 +155,7 @@ class EmbeddingMessage(_Message):
         return self.model_dump_json(by_alias=True).encode()
 
 
-class ImageRecord(_Message):
+class ImageRecord(Message):
     """A joined image: an entry of the topic images."""
 
     image_id: Id
@@ -183,93 +189,13 @@ class ImageRecord(_Message):
         )
 
 
-class ProposalRecord(_Message):
-    """A proposal on its way to the assigner. `score` travels as float16: what is scored is what is stored."""
-
-    image_id: Id
-    version: Version
-    run: int
-    probes: int = Field(ge=0)
-    query: BucketArray
-    score: HalfArray
-    metadata: Metadata
-    searched_seq: int
-    matches: tuple[tuple[str, int, float], ...]
-    match_threshold: float
-    head_bound: float
-    lsh_version: str
-    model_version: int
-    source: tuple[str, int, int]
-    at_ms: int
-
-    @field_validator("query")
-    @classmethod
-    def _whole_tables(cls, query: np.ndarray, info: ValidationInfo) -> np.ndarray:
-        columns = 1 + info.data.get("probes", 0)
-        if query.size % columns:
-            raise ValueError(f"has {query.size} buckets, not a multiple of {columns} (probes + 1)")
-        return query
-
-    @classmethod
-    def of(cls, proposal: Proposal) -> Self:
-        """The record of a proposal."""
-        return cls(
-            image_id=proposal.image_id,
-            version=proposal.version,
-            run=proposal.run,
-            probes=proposal.query.shape[1] - 1,
-            query=proposal.query,
-            score=proposal.score,
-            metadata=dict(proposal.metadata),
-            searched_seq=proposal.searched_seq,
-            matches=tuple((match.image_id, match.overlap, match.score) for match in proposal.matches),
-            match_threshold=proposal.match_threshold,
-            head_bound=proposal.head_bound,
-            lsh_version=proposal.lsh_version,
-            model_version=proposal.model_version,
-            source=(proposal.source.topic, proposal.source.partition, proposal.source.offset),
-            at_ms=proposal.at_ms,
-        )
-
-    def proposal(self) -> Proposal:
-        """The proposal of this record."""
-        topic, partition, offset = self.source
-        return Proposal(
-            image_id=ImageId(self.image_id),
-            version=self.version,
-            run=self.run,
-            query=self.query.reshape(-1, 1 + self.probes),
-            score=self.score,
-            metadata=self.metadata,
-            searched_seq=self.searched_seq,
-            matches=tuple(
-                Match(image_id=ImageId(image_id), overlap=overlap, score=score)
-                for image_id, overlap, score in self.matches
-            ),
-            match_threshold=self.match_threshold,
-            head_bound=self.head_bound,
-            lsh_version=self.lsh_version,
-            model_version=self.model_version,
-            source=Source(topic=topic, partition=partition, offset=offset),
-            at_ms=self.at_ms,
-        )
-
-
-class RequeueRecord(_Message):
-    """Asks the workers to search again for the image at this place of a topic."""
-
-    image_id: Id
-    topic: str
-    partition: int
-    offset: int
-
-
-class HeadChange(_Message):
+class HeadChange(Message):
     """One message of the change feed: where an image is now. `revision` grows with every change of any image."""
 
     schema_version: Literal[1] = Field(1, alias="schema")
     image_id: Id
     cluster_id: ClusterId
+    segment: ClusterId
     head: ImageId
     previous_cluster_id: ClusterId | None
     version: Version
@@ -282,20 +208,21 @@ class HeadChange(_Message):
         return self.model_dump_json(by_alias=True).encode()
 
 
-_DECISION = TypeAdapter(Decision)
+class ClusterChange(Message):
+    """One message of the feed of clusters: a head that changed, or a merge. `root` is the cluster itself, or the one it
+    is a part of; `head` is the root's."""
 
+    schema_version: Literal[1] = Field(1, alias="schema")
+    cluster_id: ClusterId
+    root: ClusterId
+    head: ImageId
+    revision: int
+    reason: Literal["head-changed", "cluster-merged", "cluster-unmerged", "image-erased"]
+    at_ms: int
 
-def encode_decision(decision: Decision) -> bytes:
-    """A decision as bytes of JSON: an entry of the ledger topic."""
-    return _DECISION.dump_json(decision)
-
-
-def decode_decision(raw: bytes) -> Decision:
-    """The decision in these bytes of the ledger. Raises InvalidMessageError."""
-    try:
-        return _DECISION.validate_json(raw)
-    except ValidationError as exc:
-        raise InvalidMessageError(f"not a decision of this version: {_invalid(exc)}") from exc
+    def encode(self) -> bytes:
+        """This message as bytes of JSON."""
+        return self.model_dump_json(by_alias=True).encode()
 
 
 def half(vector: Vector) -> Vector:

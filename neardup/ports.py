@@ -8,22 +8,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, runtime_checkable
 
+from neardup.commands import Request
+from neardup.entries import Entry
 from neardup.lanes import Lane, LaneState
+from neardup.standing import StandingChange
 from neardup.types import (
     CandidateList,
     ClusterId,
     ClusterInfo,
-    Decision,
     Embeddings,
     ImageId,
     IndexedImage,
+    MemberOrder,
     Page,
     PairBatch,
+    PastCluster,
     Placement,
     Position,
     Probe,
-    Proposal,
+    Requeue,
     Scores,
+    Segment,
 )
 
 __all__ = [
@@ -34,6 +39,7 @@ __all__ = [
     "ClusterStore",
     "Embedder",
     "HeadCache",
+    "History",
     "ImageIndex",
     "Ledger",
     "LedgerWriter",
@@ -41,6 +47,7 @@ __all__ = [
     "Projection",
     "ProposalLog",
     "SearchLimiter",
+    "StandingLog",
     "Vouched",
 ]
 
@@ -172,14 +179,14 @@ class PairScorer(Protocol):
 
 
 class Projection(Protocol):
-    """What people read, made from the ledger decision by decision; it can be dropped and made again."""
+    """What people read, made from the ledger entry by entry; it can be dropped and made again."""
 
     def position(self) -> Position:
         """The last applied position. Raises UnavailableError."""
         ...
 
-    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
-        """Apply consecutive decisions, all or none; `upto` is the position of the last.
+    def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
+        """Apply consecutive entries, all or none; `upto` is the position of the last.
 
         Raises ClusterConflictError when the first is not the applied seq + 1 (nothing was written), UnavailableError
         when it may or may not have been applied: read `position()` again.
@@ -197,19 +204,32 @@ class Vouched(Projection, Protocol):
 
 
 class ClusterStore(Projection, Protocol):
-    """The graph: image -> cluster -> head, and cluster -> members by seq. A projection of the ledger whose position is
-    written in the same transaction as its effects. Raises ClusterStoreUnavailableError."""
+    """The graph: image -> cluster -> head, and cluster -> members by segment and seq. A projection of the ledger whose
+    position is written in the same transaction as its effects. The id of a cluster that was merged into another one
+    stands for that other one, everywhere. Raises ClusterStoreUnavailableError."""
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
-        """Where these images are; ids never decided are absent."""
+        """Where these images are; ids never decided, and erased ones, are absent."""
         ...
 
     def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
-        """These clusters; unknown and empty ones are absent."""
+        """The clusters that these ids stand for, by the id that was asked for; unknown and empty ones are absent."""
         ...
 
-    def members(self, cluster_id: ClusterId, *, after: int = 0, limit: int = 100) -> Page:
-        """The members with seq > `after`, in order of seq; an unknown cluster gives an empty page."""
+    def segments(self, cluster_id: ClusterId) -> tuple[Segment, ...]:
+        """The parts of a cluster in the order in which members are read, its own last; none of an unknown one."""
+        ...
+
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        """The members behind the cursor `after` in this order; an unknown cluster gives an empty page.
+
+        A walk gives each member that is in the cluster all the time exactly once, whoever joins meanwhile. From the
+        oldest it also gives those who join; merging this cluster into another goes on with the members of that one; of
+        a cluster that is merged into this one it gives none. From the newest it gives nobody who joins, and of merged
+        clusters those older than the cursor. Raises InvalidCursorError, also for a cursor of the other order.
+        """
         ...
 
     def placements_all(self) -> Iterator[Placement]:
@@ -249,11 +269,46 @@ class HeadCache(Projection, Protocol):
         ...
 
 
-class Ledger(Protocol):
-    """The decisions, in order, for good: the truth. The reading half, for any number of readers."""
+class History(Projection, Protocol):
+    """The entries of the ledger, to be looked up. A projection of it that is never forgotten.
 
-    def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Decision]]:
-        """The committed decisions after a position, in order of seq, at most `limit`; none when there are no more.
+    What is asked as of a `seq` equals the ledger folded up to there. Raises SearchUnavailableError; HistoryBehindError
+    for a seq that has not been applied yet.
+    """
+
+    def entries(self, names: Sequence[str], *, before: int | None = None, limit: int = 100) -> tuple[Entry, ...]:
+        """The newest entries with seq < `before` that name one of these as image, as cluster or as part of a cluster;
+        newest first. `limit` 1 to 10,000."""
+        ...
+
+    def following(self, cluster_ids: Sequence[ClusterId], *, after: int, limit: int = 100) -> tuple[Entry, ...]:
+        """The entries with seq > `after` that are about one of these clusters, oldest first. `limit` 1 to 10,000."""
+        ...
+
+    def last_seq_at(self, at_ms: int) -> int:
+        """The last seq of the longest beginning of the ledger in which nothing was proposed or commanded after this
+        moment, milliseconds since the epoch."""
+        ...
+
+    def placements_at(self, image_ids: Sequence[ImageId], *, seq: int) -> dict[ImageId, Placement]:
+        """Where these images were; ids not decided yet, and erased ones, are absent."""
+        ...
+
+    def cluster_at(self, cluster_id: ClusterId, *, seq: int) -> PastCluster | None:
+        """The cluster that this id stood for; None for an unknown and for an empty one."""
+        ...
+
+    def members_at(self, cluster_id: ClusterId, *, seq: int, after: str | None = None, limit: int = 100) -> Page:
+        """The members it had, in the order of `ClusterStore.members`; the cursors are its own. Raises
+        InvalidCursorError."""
+        ...
+
+
+class Ledger(Protocol):
+    """The entries, in order, for good: the truth. The reading half, for any number of readers."""
+
+    def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Entry]]:
+        """The committed entries after a position, in order of seq, at most `limit`; none when there are no more.
         Each comes with the position to continue from. Raises LogUnavailableError."""
         ...
 
@@ -261,8 +316,8 @@ class Ledger(Protocol):
         """An offset behind every committed entry, and not behind any later one. Raises LogUnavailableError."""
         ...
 
-    def tail(self, count: int) -> list[tuple[Position, Decision]]:
-        """The last committed decisions in order of seq: at least `count` of them, or all there are. Raises
+    def tail(self, count: int) -> list[tuple[Position, Entry]]:
+        """The last committed entries in order of seq: at least `count` of them, or all there are. Raises
         LogUnavailableError."""
         ...
 
@@ -270,8 +325,16 @@ class Ledger(Protocol):
 class LedgerWriter(Protocol):
     """The writing half: one at a time, the others are fenced."""
 
-    def append(self, decisions: Sequence[Decision], *, requeue: Sequence[Proposal] = ()) -> None:
-        """Append decisions and hand proposals back to be searched again: all or none.
+    def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        requeue: Sequence[Requeue] = (),
+        standing: Sequence[StandingChange] = (),
+        erased: Sequence[ImageId] = (),
+    ) -> None:
+        """Append entries, hand proposals back to be searched again, change the standing words, and remove erased images
+        from the topic of images: all or none.
 
         Raises FencedError, LogUnavailableError; after either this object must not be used again.
         """
@@ -279,17 +342,27 @@ class LedgerWriter(Protocol):
 
 
 class ProposalLog(Protocol):
-    """Proposals in the one order in which they are decided."""
+    """Proposals and commands in the one order in which they are answered."""
 
-    def append(self, proposals: Sequence[Proposal]) -> None:
-        """Append; returns when they are durable. Raises LogUnavailableError (some may be there: proposals may come
-        twice, deciding is idempotent)."""
+    def append(self, requests: Sequence[Request]) -> None:
+        """Append; returns when they are durable. Raises LogUnavailableError (some may be there: a request may come
+        twice, answering is idempotent)."""
         ...
 
-    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
-        """The proposals from `offset` on with their offsets, at most `limit`; none when there are no more."""
+    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Request]]:
+        """The proposals and commands from `offset` on with their offsets, at most `limit`; none when there are no
+        more."""
         ...
 
     def end(self) -> int:
-        """The offset the next proposal will get."""
+        """The offset the next request will get."""
+        ...
+
+
+class StandingLog(Protocol):
+    """The standing words as changes in their order, for those who must obey them."""
+
+    def changes(self) -> list[StandingChange]:
+        """What has come since the last call: at the first, what holds; none when nothing has. Raises
+        LogUnavailableError."""
         ...

@@ -173,6 +173,11 @@ class SearchSettings(_Group):
         return value
 
     @property
+    def deeper_limit(self) -> int:
+        """Candidates that an image is searched for again when all that it matches is in clusters it may not join."""
+        return min(10_000, 10 * self.candidate_limit)
+
+    @property
     def lanes(self) -> LaneLimits:
         """The limit in lanes."""
         return lane_limits(

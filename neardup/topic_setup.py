@@ -42,7 +42,9 @@ def topic_specs(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:
         TopicSpec(name=topics.requeue, partitions=many),
         TopicSpec(name=topics.proposals, partitions=1, config=recent),
         TopicSpec(name=topics.ledger, partitions=1, config=_FOREVER),
+        TopicSpec(name=topics.standing, partitions=1, config=compacted),
         TopicSpec(name=topics.heads, partitions=many, config=compacted),
+        TopicSpec(name=topics.clusters, partitions=many, config=compacted),
         TopicSpec(name=topics.dead_letters, partitions=1, config=_FOREVER),
     ]
 

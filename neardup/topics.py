@@ -38,18 +38,28 @@ class Topics:
 
     @property
     def proposals(self) -> str:
-        """Scored candidates, one partition: the order of decisions."""
+        """Scored candidates and people's commands, one partition: the order of decisions."""
         return f"{self.namespace}.proposals"
 
     @property
     def ledger(self) -> str:
-        """Decisions, one partition, kept for good: the truth."""
+        """What was decided, one partition, kept for good: the truth."""
         return f"{self.namespace}.ledger"
 
     @property
     def heads(self) -> str:
         """The change feed, compacted: image id -> cluster, head, revision."""
         return f"{self.namespace}.heads"
+
+    @property
+    def clusters(self) -> str:
+        """The change feed of whole clusters, compacted: cluster id -> root, head, revision."""
+        return f"{self.namespace}.clusters"
+
+    @property
+    def standing(self) -> str:
+        """What people said and what still holds, one partition, compacted: written with the ledger."""
+        return f"{self.namespace}.standing"
 
     @property
     def dead_letters(self) -> str:

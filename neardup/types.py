@@ -16,7 +16,6 @@ __all__ = [
     "ClusterId",
     "ClusterInfo",
     "Code",
-    "Decision",
     "Embeddings",
     "Image",
     "ImageId",
@@ -24,15 +23,18 @@ __all__ = [
     "LshTerm",
     "Match",
     "Member",
+    "MemberOrder",
     "Page",
     "PairBatch",
+    "PastCluster",
     "Placement",
     "Position",
     "Probe",
     "Proposal",
-    "Rule",
+    "Requeue",
     "Scores",
     "SearchFilter",
+    "Segment",
     "Source",
     "Vector",
 ]
@@ -46,10 +48,6 @@ Vector = npt.NDArray[np.float32]
 
 Code = npt.NDArray[np.uint16]
 """Buckets, uint16: of one image, shape (tables,); of several, shape (n, tables). LSH terms are printed from them."""
-
-Rule = Literal["no-candidate", "below-threshold", "chain-guard", "best-match", "head-kept"]
-"""Why an image went where it is. The first three make it a head; `head-kept`: a head that has members and
-came again in a new version stays head."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -174,8 +172,8 @@ class Proposal:
     """The scored candidates of one image, not yet decided.
 
     `query`: the buckets it asked for, shape (tables, 1 + probes), its own code in column 0. `searched_seq`: the search
-    covered every decision up to this one. `matches`: best score first, cut to what an assignment can need. `source`:
-    topic, partition and offset the image was read from.
+    covered every decision up to this one. `candidate_limit`: how deep it went. `matches`: best score first, cut to what
+    an assignment can need. `source`: topic, partition and offset the image was read from.
     """
 
     image_id: ImageId
@@ -185,6 +183,7 @@ class Proposal:
     score: Vector
     metadata: Mapping[str, str]
     searched_seq: int
+    candidate_limit: int
     matches: tuple[Match, ...]
     match_threshold: float
     head_bound: float
@@ -194,41 +193,18 @@ class Proposal:
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """One entry of the ledger: image -> cluster, with everything that led to it.
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Requeue:
+    """A proposal handed back to be searched again, `candidate_limit` deep if that is given."""
 
-    `seq` is dense and starts at 1. `head` is the head of `cluster_id` after this decision. `previous_cluster` is set
-    when the image was in another cluster before. `bridges` are other clusters with a member at or above the threshold.
-    `indexed` is False when enough members like it are indexed: searches need not find this one too.
-    """
-
-    seq: int
-    image_id: ImageId
-    version: int
-    run: int
-    cluster_id: ClusterId
-    head: ImageId
-    previous_cluster: ClusterId | None
-    rule: Rule
-    matches: tuple[Match, ...]
-    bridges: tuple[ClusterId, ...]
-    match_threshold: float
-    head_bound: float
-    head_score: float | None
-    lsh_version: str
-    model_version: int
-    indexed: bool
-    proposal_offset: int
-    source: Source
-    actor: str
-    at_ms: int
+    proposal: Proposal
+    candidate_limit: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """How far a projection has come: the last applied seq, the offset of that entry in the ledger topic and of the
-    proposal it answered. Before the first decision: seq 0, offsets -1."""
+    proposal or command it answered. Before the first entry: seq 0, offsets -1."""
 
     seq: int = 0
     ledger_offset: int = -1
@@ -238,10 +214,11 @@ class Position:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
     """Where an image is: its cluster, that cluster's head, the decided version, the seq of that decision, and whether
-    searches find it."""
+    searches find it. `segment`: the part of the cluster that holds it, see `ClusterInfo`."""
 
     image_id: ImageId
     cluster_id: ClusterId
+    segment: ClusterId
     head: ImageId
     version: int
     run: int
@@ -252,26 +229,65 @@ class Placement:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterInfo:
     """A cluster: its head, its number of members (head included), the seq that made it, and how many of the members are
-    exemplars: those that searches find."""
+    exemplars: those that searches find.
+
+    A cluster consists of segments: its own, named like itself, and those of the clusters that were merged into it,
+    `merged`, in the order in which members are read; its own comes last. New members enter its own segment.
+    """
 
     cluster_id: ClusterId
     head: ImageId
     size: int
     since: int
     exemplars: int
+    merged: tuple[ClusterId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PastCluster:
+    """A cluster as it was when the entry `seq` of the ledger had been applied: its head and its number of members."""
+
+    cluster_id: ClusterId
+    head: ImageId
+    size: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """A part of a cluster: a cluster that was merged into it, or its own part.
+
+    `parent`: the cluster it was merged into at that time, None for the own part. `size` counts the members of this part
+    alone, `first` is the oldest of them, None when there is none. `head`: that of the cluster when it was merged.
+    """
+
+    cluster_id: ClusterId
+    parent: ClusterId | None
+    head: ImageId
+    size: int
+    first: ImageId | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A member of a cluster; `seq` orders members and serves as page cursor."""
+    """A member of a cluster; `seq` orders the members of a segment."""
 
     image_id: ImageId
     seq: int
 
 
+MemberOrder = Literal["oldest", "newest"]
+"""`oldest`: segment by segment, in each in the order they joined. `newest`: by seq over all segments, the latest
+first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Members in the order they joined; `after` is the cursor of the next page, None on the last."""
+    """Members in the order that was asked for; `after` is the cursor of the next page in that order, None on the last.
+
+    A cursor is a short text without blanks. From the oldest it stays valid for as long as its segment is part of the
+    cluster, from the newest always.
+    """
 
     members: tuple[Member, ...]
-    after: int | None
+    after: str | None

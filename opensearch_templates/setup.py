@@ -92,9 +92,10 @@ def _missing_ledger(
     body = load_template("ledger")
     if client.indices.exists(index=ledger.index):
         found = client.indices.get_mapping(index=ledger.index)[ledger.index]["mappings"]
-        if found.get("_meta") != body["mappings"]["_meta"]:
+        wanted = body["mappings"]["_meta"]
+        if found.get("_meta") != wanted:
             raise IncompatibleIndexError(
-                f"index {ledger.index}: _meta is {found.get('_meta')!r}, this version needs {body['mappings']['_meta']!r}; "
+                f"index {ledger.index}: _meta is {found.get('_meta')!r}, this version needs {wanted!r}; "
                 "delete the index, then: neardup setup"
             )
         return

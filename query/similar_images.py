@@ -17,6 +17,7 @@ from neardup.types import (
     ImageId,
     IndexedImage,
     Match,
+    MemberOrder,
     Page,
     PairBatch,
     Placement,
@@ -87,7 +88,7 @@ class SimilarImages:
         return self._heads.placements([image_id]).get(image_id)
 
     def cluster(self, image_or_cluster: str) -> ClusterInfo:
-        """The cluster of this id, or the cluster that this image is in. Raises UnknownImageError."""
+        """The cluster that this image is in, or that has this id or had it before a merge. Raises UnknownImageError."""
         placement = self.placement(ImageId(image_or_cluster))
         cluster_id = placement.cluster_id if placement else ClusterId(image_or_cluster)
         cluster = self._store.clusters([cluster_id]).get(cluster_id)
@@ -95,9 +96,12 @@ class SimilarImages:
             raise UnknownImageError(f"{image_or_cluster!r} is neither an image nor a cluster of this namespace")
         return cluster
 
-    def members(self, cluster_id: ClusterId, *, after: int = 0, limit: int = 100) -> Page:
-        """One page of the members of a cluster, in the order they joined; `after` is the cursor of the page before."""
-        return self._store.members(cluster_id, after=after, limit=limit)
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        """One page of the members of a cluster, see `ClusterStore`; `after` is the cursor of the page before, which
+        must have been in the same order."""
+        return self._store.members(cluster_id, after=after, limit=limit, order=order)
 
     def lookup_file(self, data: bytes, *, image_id: ImageId | None = None, where: SearchFilter | None = None) -> Lookup:
         """Look up an image by its bytes; it need not be in the corpus. `image_id`: its id, should it be there. `where`:

@@ -23,9 +23,9 @@ _MEMBERS: Final = 1000
 class ClusterEvent:
     """Something that happened to the cluster that is watched.
 
-    `joined` and `left`: `image_id` is a member from `seq` on, or no longer; `other` is the cluster it comes from or goes
-    to, None for a new image. `erased`: it is gone for good. `head`: `image_id` is the head now. `why`: the rule of the
-    decision, or the kind of the entry. `cluster_id`: the root that the cluster has now.
+    `joined` and `left`: `image_id` is a member from `seq` on, or no longer; `other` is the cluster it comes from or
+    goes to, None for a new image. `erased`: it is gone for good. `head`: `image_id` is the head now. `why`: the rule of
+    the decision, or the kind of the entry. `cluster_id`: the root that the cluster has now.
     """
 
     kind: EventKind
@@ -111,9 +111,7 @@ class ClusterWatch:
                 return
             after = page.after
 
-    def _event(
-        self, kind: EventKind, entry: Entry, image_id: ImageId, other: ClusterId | None
-    ) -> ClusterEvent:
+    def _event(self, kind: EventKind, entry: Entry, image_id: ImageId, other: ClusterId | None) -> ClusterEvent:
         return ClusterEvent(
             kind=kind,
             image_id=image_id,

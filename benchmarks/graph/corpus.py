@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Final, Self
 
+from neardup.entries import Decision
 from neardup.ports import Projection
 from neardup.testing import make_decision, position_of
-from neardup.types import ClusterId, Decision, ImageId
+from neardup.types import ClusterId, ImageId
 
 __all__ = ["ORDINARY_SIZE", "Cluster", "Corpus", "apply_all", "image_name"]
 

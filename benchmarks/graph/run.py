@@ -17,6 +17,7 @@ from graph.gremlin import Gremlin
 from graph.janusgraph import GraphNames, JanusGraphClusterStore
 from graph.redis_cache import setup_functions
 from graph.schema import setup_schema
+from neardup.cursors import DIGEST_LENGTH, format_cursor
 from neardup.redis import connect
 from neardup.settings import Settings
 from neardup.types import Page
@@ -106,8 +107,10 @@ class _Pages:
         title = "pages of 100 members"
         report.note(f"pages of {cluster.size:,} members")
 
+        part = GraphNames(self._settings.namespace).cluster_uid(cluster.cluster_id)[:DIGEST_LENGTH]
+
         def ours(after: int) -> Page:
-            return store.members(cluster.cluster_id, after=after, limit=PAGE)
+            return store.members(cluster.cluster_id, after=format_cursor(after, part), limit=PAGE)
 
         measure_pages(cluster, ours, pages=_WARM_UP_PAGES // 3)
         idle = measure_pages(cluster, ours, pages=plan.pages)

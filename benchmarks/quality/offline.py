@@ -9,13 +9,13 @@ from random import Random
 
 import numpy as np
 
-from graph.assignment import PlacedMatch, assign
+from graph.assignment import PlacedMatch, Said, assign
 from neardup.evaluation.judgement import Judgement, Pair, judge_rows
 from neardup.evaluation.manifest import Row, originals
 from neardup.lsh import LshModel, overlaps
 from neardup.messages import half
 from neardup.settings import Settings
-from neardup.types import ClusterInfo, Code, Embeddings, ImageId, Match, Vector
+from neardup.types import ClusterId, ClusterInfo, Code, Embeddings, ImageId, Match, Vector
 from scorer.calibration import load
 from scorer.layout import newest_version, shipped_models
 from scorer.runtime import OnnxModel
@@ -98,8 +98,9 @@ class _Offline:
 
             assigned = assign(
                 image_id,
+                own=ClusterId(image_id),
                 current=None,
-                current_size=0,
+                said=Said(),
                 matches=[PlacedMatch(match=match, cluster=cluster_of[match.image_id]) for match in matches],
                 any_candidate=found > 0,
                 head_bound=self._model.head_bound,

@@ -1,23 +1,23 @@
-#!lua name=neardup_heads_3
+#!lua name=neardup_heads_4
 
--- Image -> cluster -> head. One hash an image: cluster, version, run, seq, indexed; or, for an image that was not there,
--- an empty cluster and the seq of which that is true. One hash a cluster: head, seq. One hash for the position, with
--- the time up to which it is vouched for. Every hash but the position expires. A write carries its seq; an older one never
--- overwrites a newer.
+-- Image -> segment -> root -> head. One hash an image: segment, version, run, seq, indexed; or, for an image that was not
+-- there, an empty segment and the seq of which that is true. One hash a cluster: root (itself, or the one it is a part of)
+-- with seq, and head with head_seq. One hash for the position, with the time up to which it is vouched for. Every hash but
+-- the position expires. A write carries its seq; an older one never overwrites a newer.
 
 local function now_ms()
   local time = redis.call('TIME')
   return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 end
 
-local function newer(key, seq)
-  local stored = redis.call('HGET', key, 'seq')
+local function newer(key, field, seq)
+  local stored = redis.call('HGET', key, field)
   return not stored or tonumber(stored) <= tonumber(seq)
 end
 
-local function remember(key, ttl, seq, ...)
-  if newer(key, seq) then
-    redis.call('HSET', key, 'seq', seq, ...)
+local function put(key, ttl, field, seq, ...)
+  if newer(key, field, seq) then
+    redis.call('HSET', key, field, seq, ...)
     redis.call('EXPIRE', key, ttl)
   end
 end
@@ -29,8 +29,8 @@ local function touch(key, ttl)
 end
 
 -- KEYS: position, then images. ARGV: cluster key prefix, ttl, longest time in ms since the vouched moment (0: any).
--- Answers -1 when nobody vouches; else for each image [cluster, head, version, run, seq, indexed], [''] when it is known not
--- to be decided, or [].
+-- Answers -1 when nobody vouches; else for each image [segment, root, head, version, run, seq, indexed] in one text,
+-- separated by tabs (which no id contains), '-' when it is known not to be decided, or ''.
 local function lookup(keys, args)
   local prefix, ttl, stale = args[1], tonumber(args[2]), tonumber(args[3])
   if stale > 0 then
@@ -39,26 +39,32 @@ local function lookup(keys, args)
       return -1
     end
   end
-  local heads, answers = {}, {}
-  for i = 2, #keys do
-    local key = keys[i]
-    local answer = {}
-    local image = redis.call('HMGET', key, 'cluster', 'version', 'run', 'seq', 'indexed')
-    local cluster = image[1]
-    if cluster == '' then
-      answer = {''}
-    elseif cluster then
-      local head = heads[cluster]
-      if head == nil then
-        head = redis.call('HGET', prefix .. cluster, 'head')
-        heads[cluster] = head
-        if head then
-          touch(prefix .. cluster, ttl)
-        end
+  -- Images of one cluster are often asked for together: each cluster is read once.
+  local clusters = {}
+  local function cluster_of(id)
+    local cluster = clusters[id]
+    if not cluster then
+      cluster = redis.call('HMGET', prefix .. id, 'root', 'head')
+      clusters[id] = cluster
+      if cluster[1] then
+        touch(prefix .. id, ttl)
       end
+    end
+    return cluster
+  end
+  local answers = {}
+  for i = 2, #keys do
+    local answer = ''
+    local image = redis.call('HMGET', keys[i], 'segment', 'version', 'run', 'seq', 'indexed')
+    local segment = image[1]
+    if segment == '' then
+      answer = '-'
+    elseif segment then
+      local root = cluster_of(segment)[1]
+      local head = root and cluster_of(root)[2]
       if head then
-        touch(key, ttl)
-        answer = {cluster, head, image[2], image[3], image[4], image[5]}
+        touch(keys[i], ttl)
+        answer = table.concat({segment, root, head, image[2], image[3], image[4], image[5]}, '\t')
       end
     end
     answers[i - 1] = answer
@@ -66,46 +72,65 @@ local function lookup(keys, args)
   return answers
 end
 
--- KEYS: position, then image and cluster of each decision. ARGV: ttl, wanted applied seq, new position (3), then
--- cluster, head, version, run, seq, indexed of each decision. Answers -1, or the applied seq when that was not the wanted one.
+-- What a write consists of; each takes its keys and arguments from the lists, behind the seq that it carries.
+local writes = {
+  -- keys: image. arguments: segment, version, run, seq of its decision, indexed
+  image = function(key, ttl, _, segment, version, run, seq, indexed)
+    put(key, ttl, 'seq', seq, 'segment', segment, 'version', version, 'run', run, 'indexed', indexed)
+  end,
+  -- keys: cluster. arguments: the root it is read through
+  root = function(key, ttl, seq, root)
+    put(key, ttl, 'seq', seq, 'root', root)
+  end,
+  -- keys: cluster. arguments: its head
+  head = function(key, ttl, seq, head)
+    put(key, ttl, 'head_seq', seq, 'head', head)
+  end,
+  -- keys: image
+  erase = function(key)
+    redis.call('DEL', key)
+  end,
+  -- keys: image. arguments: its life in ms
+  absent = function(key, _, seq, absent_ttl)
+    if newer(key, 'seq', seq) then
+      redis.call('HSET', key, 'seq', seq, 'segment', '')
+      redis.call('PEXPIRE', key, absent_ttl)
+    end
+  end
+}
+local arguments = {image = 5, root = 1, head = 1, erase = 0, absent = 1}
+
+-- Does all writes: for the i-th key, args from `at` on hold its kind, its seq and its arguments.
+local function write(keys, args, at, ttl)
+  for i = 2, #keys do
+    local kind, seq = args[at], args[at + 1]
+    local count = arguments[kind]
+    writes[kind](keys[i], ttl, seq, unpack(args, at + 2, at + 1 + count))
+    at = at + 2 + count
+  end
+end
+
+-- KEYS: position, then one for each write. ARGV: ttl, wanted applied seq, new position (3), then the writes. Answers -1, or
+-- the applied seq when that was not the wanted one.
 local function apply(keys, args)
   local applied = tonumber(redis.call('HGET', keys[1], 'seq') or '0')
   if applied ~= tonumber(args[2]) then
     return applied
   end
-  local ttl = args[1]
-  for i = 0, (#keys - 1) / 2 - 1 do
-    local at = 5 + 6 * i
-    local cluster, head, version, run, seq, indexed = unpack(args, at + 1, at + 6)
-    remember(keys[2 + 2 * i], ttl, seq, 'cluster', cluster, 'version', version, 'run', run, 'indexed', indexed)
-    remember(keys[3 + 2 * i], ttl, seq, 'head', head)
-  end
+  write(keys, args, 6, args[1])
   redis.call('HSET', keys[1], 'seq', args[3], 'ledger_offset', args[4], 'proposal_offset', args[5])
   return -1
 end
 
--- KEYS: position, then image and cluster of each placement, then the images that were not there. ARGV: ttl, ttl in ms of
--- those not there, seq at which all were read, number of placements, then cluster, head, version, run, seq, indexed of each
--- placement. Answers how many were taken.
+-- KEYS: position, then one for each write. ARGV: ttl, seq at which was read what is written, then the writes. Answers 1, or
+-- 0 when more than that has been applied.
 local function fill(keys, args)
-  local ttl, absent_ttl, read_at, count = args[1], args[2], args[3], tonumber(args[4])
   local applied = tonumber(redis.call('HGET', keys[1], 'seq') or '0')
-  if applied > tonumber(read_at) then
+  if applied > tonumber(args[2]) then
     return 0
   end
-  for i = 0, count - 1 do
-    local at = 4 + 6 * i
-    local cluster, head, version, run, seq, indexed = unpack(args, at + 1, at + 6)
-    remember(keys[2 + 2 * i], ttl, seq, 'cluster', cluster, 'version', version, 'run', run, 'indexed', indexed)
-    remember(keys[3 + 2 * i], ttl, read_at, 'head', head)
-  end
-  for i = 2 + 2 * count, #keys do
-    if newer(keys[i], read_at) then
-      redis.call('HSET', keys[i], 'seq', read_at, 'cluster', '')
-      redis.call('PEXPIRE', keys[i], absent_ttl)
-    end
-  end
-  return #keys - 1 - count
+  write(keys, args, 3, args[1])
+  return 1
 end
 
 -- KEYS: position. ARGV: the seq that must have been applied, age in ms. Answers 1, or 0 when it has not.
@@ -127,8 +152,8 @@ local function begin(keys, args)
   return 1
 end
 
-redis.register_function('neardup_heads_3_lookup', lookup)
-redis.register_function('neardup_heads_3_apply', apply)
-redis.register_function('neardup_heads_3_fill', fill)
-redis.register_function('neardup_heads_3_vouch', vouch)
-redis.register_function('neardup_heads_3_begin', begin)
+redis.register_function('neardup_heads_4_lookup', lookup)
+redis.register_function('neardup_heads_4_apply', apply)
+redis.register_function('neardup_heads_4_fill', fill)
+redis.register_function('neardup_heads_4_vouch', vouch)
+redis.register_function('neardup_heads_4_begin', begin)

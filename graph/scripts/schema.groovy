@@ -8,9 +8,9 @@ def (imageLabel, clusterLabel, projectionLabel, memberLabel) = labels
 def changes = []
 def mgmt = graph.openManagement()
 try {
-    def texts = ['uid', 'walk_uid', 'image_id', 'cluster_id', 'head', 'member_id']
-    def numbers = ['version', 'run', 'decided_seq', 'indexed', 'size', 'exemplars', 'since', 'seq', 'applied_seq',
-                   'ledger_offset', 'proposal_offset']
+    def texts = ['uid', 'walk_uid', 'image_id', 'cluster_id', 'head', 'member_id', 'root', 'parent', 'parts']
+    def numbers = ['version', 'run', 'decided_seq', 'indexed', 'size', 'exemplars', 'own_size', 'own_exemplars', 'since',
+                   'seq', 'applied_seq', 'ledger_offset', 'proposal_offset']
     (texts.collect { [it, String.class] } + numbers.collect { [it, Long.class] }).each { name, type ->
         if (mgmt.containsPropertyKey(name)) return
         changes << "property key ${name}".toString()
@@ -34,10 +34,13 @@ try {
         mgmt.makeVertexLabel(it).make()
     }
     if (!mgmt.containsEdgeLabel(memberLabel)) {
-        changes << "edge label ${memberLabel} with index ${memberLabel}_by_seq".toString()
+        changes << "edge label ${memberLabel} with indexes ${memberLabel}_by_seq_asc and _desc".toString()
         def member = mgmt.makeEdgeLabel(memberLabel).multiplicity(Multiplicity.MANY2ONE).make()
-        mgmt.buildEdgeIndex(member, "${memberLabel}_by_seq".toString(), Direction.IN, Order.asc,
-                            mgmt.getPropertyKey('seq'))
+        // Pages are read in both directions; an index serves the order it has.
+        [asc: Order.asc, desc: Order.desc].each { suffix, order ->
+            mgmt.buildEdgeIndex(member, "${memberLabel}_by_seq_${suffix}".toString(), Direction.IN, order,
+                                mgmt.getPropertyKey('seq'))
+        }
     }
     if (dryRun || changes.isEmpty()) mgmt.rollback() else mgmt.commit()
 } catch (Throwable failure) {

@@ -26,7 +26,7 @@ __all__ = ["clusters", "file_or_id", "head", "members", "query"]
 _LONGEST_WAIT_SECONDS = 6.0
 
 _limit = click.option("--limit", type=click.IntRange(1, 10_000), default=100, show_default=True, help="Largest page.")
-_after = click.option("--after", type=click.IntRange(min=0), default=0, help="Cursor that the page before ended with.")
+_after = click.option("--after", metavar="CURSOR", help="Cursor that the page before ended with.")
 
 
 @click.command()
@@ -109,7 +109,7 @@ def head(image_id: str, as_json: bool) -> None:
 @_limit
 @_after
 @json_option
-def members(head_id: str, limit: int, after: int, as_json: bool) -> None:
+def members(head_id: str, limit: int, after: str | None, as_json: bool) -> None:
     """The members of the cluster of HEAD (any member's id will do), in the order they joined."""
     with opened() as wiring:
         similar = wiring.similar_images

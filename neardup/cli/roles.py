@@ -21,6 +21,7 @@ def run_role(settings: Settings, role: str, name: str, stop: threading.Event) ->
 
 def _join(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
     from indexer.join_worker import JoinWorker
+    from neardup.standing_log import KafkaStandingLog
 
     JoinWorker(
         wiring.kafka,
@@ -28,6 +29,7 @@ def _join(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
         settings=wiring.settings.ingest,
         dimensions=wiring.dimensions,
         store=wiring.store,
+        standing=KafkaStandingLog(wiring.kafka, wiring.topics, wait_ms=0),
         dead_letters=_dead_letters(wiring),
         clock=SystemClock(),
         instance_id=instance_id,
@@ -84,10 +86,12 @@ def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             enough_members=settings.assign.enough_members,
             enough_exemplars=settings.assign.enough_exemplars,
             window=settings.assign.window,
+            deeper_limit=settings.search.deeper_limit,
         ),
         store=wiring.store,
         search=wiring.search,
         scorer=wiring.scorer,
+        clock=SystemClock(),
         instance_id=instance_id,
         stop=stop,
     ).run()
@@ -106,7 +110,10 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
         projections={
             "graph": lambda: wiring.store,
             "index": lambda: IndexProjection(
-                wiring.index, KafkaProposalLog(wiring.kafka, wiring.topics), lsh_version=wiring.lsh.version
+                wiring.index,
+                wiring.unlimited_search,
+                KafkaProposalLog(wiring.kafka, wiring.topics),
+                lsh_version=wiring.lsh.version,
             ),
             "cache": lambda: CacheProjection(wiring.cache, wiring.store),
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),

@@ -1,11 +1,9 @@
 """The history in memory: the ledger kept, and folded anew for every question about the past."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from neardup.clusters import ClusterState, require_consecutive
-from neardup.entries import ClusterMerged, ClusterQuarantined, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
-from neardup.entries import images_of
+from neardup.entries import Entry, clusters_of, images_of
 from neardup.errors import ClusterConflictError, HistoryBehindError
 from neardup.types import ClusterId, ImageId, Page, PastCluster, Placement, Position
 
@@ -36,7 +34,7 @@ class InMemoryHistory:
         return tuple(entry for entry in reversed(found) if before is None or entry.seq < before)[:limit]
 
     def following(self, cluster_ids: Sequence[ClusterId], *, after: int, limit: int = 100) -> tuple[Entry, ...]:
-        found = [entry for entry in self._entries if entry.seq > after and _clusters(entry) & set(cluster_ids)]
+        found = [entry for entry in self._entries if entry.seq > after and set(clusters_of(entry)) & set(cluster_ids)]
         return tuple(found[:limit])
 
     def last_seq_at(self, at_ms: int) -> int:
@@ -50,7 +48,9 @@ class InMemoryHistory:
 
     def cluster_at(self, cluster_id: ClusterId, *, seq: int) -> PastCluster | None:
         info = self._folded(seq).cluster(cluster_id)
-        return info and PastCluster(cluster_id=info.cluster_id, head=info.head, size=info.size, seq=seq)
+        return (
+            None if info is None else PastCluster(cluster_id=info.cluster_id, head=info.head, size=info.size, seq=seq)
+        )
 
     def members_at(self, cluster_id: ClusterId, *, seq: int, after: str | None = None, limit: int = 100) -> Page:
         return self._folded(seq).members(cluster_id, after=after, limit=limit)
@@ -61,20 +61,5 @@ class InMemoryHistory:
         return ClusterState(self._entries[:seq])
 
 
-def _clusters(entry: Entry) -> set[str]:
-    match entry:
-        case Decision():
-            named: tuple[str | None, ...] = (entry.cluster_id, entry.segment, entry.previous_cluster)
-        case HeadChanged() | ClusterQuarantined() | ImageErased():
-            named = (entry.cluster_id,)
-        case ClusterMerged():
-            named = (entry.cluster_id, entry.into, *entry.segments)
-        case ClusterUnmerged():
-            named = (entry.cluster_id, entry.out_of, *entry.segments)
-        case _:
-            named = ()
-    return {name for name in named if name is not None}
-
-
 def _names(entry: Entry) -> set[str]:
-    return {*images_of(entry), *_clusters(entry)}
+    return {*images_of(entry), *clusters_of(entry)}

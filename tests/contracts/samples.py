@@ -16,6 +16,7 @@ def make_proposal(image_id: str, **changes: Any) -> Proposal:
         "score": np.array([0.5, -1.0, 0.25], dtype=np.float32),
         "metadata": {"source": "test"},
         "searched_seq": 7,
+        "candidate_limit": 200,
         "matches": (Match(image_id=ImageId("m"), overlap=3, score=0.1 + 0.2),),
         "match_threshold": 0.5,
         "head_bound": 0.4,

@@ -1,11 +1,11 @@
 """The port ClusterStore, in memory and on JanusGraph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from threading import Barrier
-from typing import Any, Protocol
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -15,13 +15,14 @@ from graph.gremlin import Gremlin
 from graph.janusgraph import GraphNames, JanusGraphClusterStore
 from graph.schema import drop_namespace, setup_schema
 from neardup.clusters import ClusterState
-from neardup.errors import ClusterConflictError
+from neardup.entries import Decision, Entry
+from neardup.errors import ClusterConflictError, InvalidCursorError
 from neardup.ports import ClusterStore
 from neardup.settings import JanusGraphSettings
-from neardup.testing import InMemoryClusterStore, ledger_of, make_decision, position_of
-from neardup.types import ClusterId, Decision, ImageId, Position
+from neardup.testing import STEPS, InMemoryClusterStore, entries_of, make_decision, position_of
+from neardup.types import ClusterId, ImageId, Member, Position
 
-MOVES = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), max_size=40)
+STEP = st.tuples(st.sampled_from([*["place"] * 5, *STEPS]), st.sampled_from("abcdef"), st.sampled_from("abcdef"))
 
 
 class NewStore(Protocol):
@@ -54,29 +55,27 @@ def store(new_store: NewStore) -> ClusterStore:
     return new_store()
 
 
-def apply(store: ClusterStore, *decisions: Decision) -> None:
-    store.apply(decisions, upto=position_of(decisions[-1]))
+def apply(store: ClusterStore, *entries: Entry) -> None:
+    store.apply(entries, upto=position_of(entries[-1]))
 
 
-def assert_equals_fold(store: ClusterStore, decisions: list[Decision]) -> None:
-    state = ClusterState(decisions)
+def assert_equals_fold(store: ClusterStore, entries: Sequence[Entry]) -> None:
+    state = ClusterState(entries)
     expected = {placement.image_id: placement for placement in state.placements()}
     assert store.placements([*expected, ImageId("never decided")]) == expected
     assert sorted(store.placements_all(), key=lambda found: found.image_id) == sorted(
         expected.values(), key=lambda found: found.image_id
     )
-    every = {decision.cluster_id for decision in decisions}
-    clusters = {info.cluster_id: info for info in state.clusters()}
+    every = sorted({entry.cluster_id for entry in entries if isinstance(entry, Decision)})
+    clusters = {cluster_id: info for cluster_id in every if (info := state.cluster(cluster_id))}
     assert store.clusters([*every, ClusterId("unknown")]) == clusters
     for cluster_id in every:
-        members, after = list[Any](), 0
-        while True:
-            page = store.members(cluster_id, after=after, limit=2)
+        members, page = list[Member](), store.members(cluster_id, limit=2)
+        while page.after is not None:
             members += page.members
-            if page.after is None:
-                break
-            after = page.after
-        assert tuple(members) == state.members(cluster_id).members
+            page = store.members(cluster_id, after=page.after, limit=2)
+        assert (*members, *page.members) == state.members(cluster_id).members
+        assert store.segments(cluster_id) == state.segments(cluster_id)
 
 
 def test_empty(store: ClusterStore) -> None:
@@ -188,14 +187,99 @@ def test_pages_of_a_large_cluster(store: ClusterStore) -> None:
 @settings(
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
-@given(moves=MOVES, batch=st.integers(1, 9))
-def test_any_ledger_gives_what_the_fold_gives(new_store: NewStore, moves: list[tuple[str, str]], batch: int) -> None:
+@given(steps=st.lists(STEP, max_size=40), batch=st.integers(1, 9))
+def test_any_ledger_gives_what_the_fold_gives(
+    new_store: NewStore, steps: list[tuple[str, str, str]], batch: int
+) -> None:
     store = new_store()
-    decisions = ledger_of(moves)
-    for start in range(0, len(decisions), batch):
-        apply(store, *decisions[start : start + batch])
-    assert store.position().seq == len(decisions)
-    assert_equals_fold(store, decisions)
+    entries = entries_of(steps)
+    for start in range(0, len(entries), batch):
+        apply(store, *entries[start : start + batch])
+    assert store.position().seq == len(entries)
+    assert_equals_fold(store, entries)
+
+
+def two_merged(*steps: tuple[str, str, str]) -> list[Entry]:
+    """Cluster b of three images is merged into cluster a of two, then these steps."""
+    places = [("place", name, name[0]) for name in ("a", "a2", "b", "b2", "b3")]
+    return entries_of([*places, ("merge", "b", "a"), *steps])
+
+
+def test_a_merged_cluster_is_read_through_its_root(store: ClusterStore) -> None:
+    apply(store, *two_merged(("place", "x", "b")))
+    info = store.clusters([ClusterId("b")])[ClusterId("b")]
+    assert (info.cluster_id, info.head, info.size, info.merged) == ("a", "a", 6, ("b",))
+    placement = store.placements([ImageId("b2")])[ImageId("b2")]
+    assert (placement.cluster_id, placement.segment, placement.head) == ("a", "b", "a")
+    for cluster_id in (ClusterId("a"), ClusterId("b")):
+        members = [member.image_id for member in store.members(cluster_id).members]
+        assert members == ["b", "b2", "b3", "a", "a2", "x"]
+
+
+def test_a_merge_is_taken_back(store: ClusterStore) -> None:
+    entries = two_merged(("place", "x", "b"), ("unmerge", "b", ""))
+    apply(store, *entries)
+    assert [member.image_id for member in store.members(ClusterId("b")).members] == ["b", "b2", "b3"]
+    assert [member.image_id for member in store.members(ClusterId("a")).members] == ["a", "a2", "x"]
+    assert_equals_fold(store, entries)
+
+
+def test_an_erased_image_is_gone_and_its_cluster_goes_on(store: ClusterStore) -> None:
+    entries = two_merged(("erase", "a", ""), ("erase", "a2", ""))
+    apply(store, *entries)
+    assert store.placements([ImageId("a"), ImageId("a2")]) == {}
+    info = store.clusters([ClusterId("a")])[ClusterId("a")]
+    assert (info.size, info.head) == (3, "b")
+    assert_equals_fold(store, entries)
+
+
+def test_the_last_member_takes_a_merged_cluster_with_it(store: ClusterStore) -> None:
+    entries = two_merged(*(("erase", name, "") for name in ("a", "a2", "b", "b2", "b3")), ("place", "b", "b"))
+    apply(store, *entries[:-1])
+    assert store.clusters([ClusterId("a"), ClusterId("b")]) == {}
+    assert store.segments(ClusterId("a")) == ()
+    apply(store, entries[-1])
+    assert_equals_fold(store, entries)
+
+
+@pytest.mark.parametrize("step", [("merge", "c", "a"), ("unmerge", "b", "")])
+def test_a_change_of_what_is_not_there_changes_nothing(store: ClusterStore, step: tuple[str, str, str]) -> None:
+    entries = two_merged(("place", "c", "c"), step)
+    apply(store, *entries[:4])
+    with pytest.raises(ClusterConflictError):
+        apply(store, replace(entries[-1], seq=5))
+    assert store.position().seq == 4
+    assert_equals_fold(store, entries[:4])
+
+
+def test_a_cursor_of_a_part_that_was_taken_away_is_said_so(store: ClusterStore) -> None:
+    entries = two_merged(("unmerge", "b", ""))
+    apply(store, *entries[:-1])
+    page = store.members(ClusterId("a"), limit=1)
+    apply(store, entries[-1])
+    with pytest.raises(InvalidCursorError, match="begin again"):
+        store.members(ClusterId("a"), after=page.after)
+    with pytest.raises(InvalidCursorError, match="is not a cursor"):
+        store.members(ClusterId("a"), after="7")
+    rest = store.members(ClusterId("b"), after=page.after).members
+    assert [member.image_id for member in rest] == ["b2", "b3"]
+
+
+def test_a_merge_of_large_clusters_is_one_step(store: ClusterStore) -> None:
+    """Nobody is moved: the pages of both go on behind each other."""
+    entries = entries_of(
+        [("place", f"{name} {number:04}", f"{name} 0000") for name in "ab" for number in range(600)]
+        + [("merge", "b 0007", "a 0007")]
+    )
+    for start in range(0, 1200, 400):
+        apply(store, *entries[start : start + 400])
+    apply(store, entries[-1])
+    members, page = list[str](), store.members(ClusterId("a 0000"), limit=250)
+    while page.after is not None:
+        members += [member.image_id for member in page.members]
+        page = store.members(ClusterId("a 0000"), after=page.after, limit=250)
+    members += [member.image_id for member in page.members]
+    assert members == [f"{name} {number:04}" for name in "ba" for number in range(600)]
 
 
 def test_of_two_writers_of_the_same_seqs_one_wins(store: ClusterStore) -> None:

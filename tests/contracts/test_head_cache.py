@@ -1,6 +1,6 @@
 """The port HeadCache, in memory and on Redis."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -8,14 +8,20 @@ from hypothesis import strategies as st
 
 from graph.redis_cache import RedisHeadCache, setup_functions
 from neardup.clusters import ClusterState
+from neardup.entries import Entry
 from neardup.errors import ClusterConflictError
 from neardup.ports import HeadCache
 from neardup.redis import connect
 from neardup.settings import RedisSettings
-from neardup.testing import InMemoryHeadCache, ledger_of, make_decision, position_of
-from neardup.types import Decision, ImageId, Placement, Position
+from neardup.testing import STEPS, InMemoryHeadCache, entries_of, make_decision, position_of
+from neardup.types import ImageId, Placement, Position
 
-MOVES = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), min_size=1, max_size=40)
+
+def ledgers(*left_out: str) -> st.SearchStrategy[list[Entry]]:
+    """Ledgers of at least one entry, without these steps."""
+    steps = [step for step in [*["place"] * 5, *STEPS] if step not in left_out]
+    names = st.sampled_from("abcdef")
+    return st.lists(st.tuples(st.sampled_from(steps), names, names), max_size=40).map(entries_of).filter(bool)
 
 
 @pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
@@ -33,11 +39,11 @@ def cache(request: pytest.FixtureRequest) -> Iterator[HeadCache]:
     client.close()
 
 
-def apply(cache: HeadCache, *decisions: Decision) -> None:
-    cache.apply(decisions, upto=position_of(decisions[-1]))
+def apply(cache: HeadCache, *entries: Entry) -> None:
+    cache.apply(entries, upto=position_of(entries[-1]))
 
 
-def placed(decisions: list[Decision]) -> dict[ImageId, Placement]:
+def placed(decisions: Sequence[Entry]) -> dict[ImageId, Placement]:
     return {placement.image_id: placement for placement in ClusterState(decisions).placements()}
 
 
@@ -88,23 +94,21 @@ def test_any_text_is_an_id(cache: HeadCache, name: str) -> None:
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=MOVES, batch=st.integers(1, 9))
-def test_any_ledger_gives_what_the_fold_gives(cache: HeadCache, moves: list[tuple[str, str]], batch: int) -> None:
+@given(decisions=ledgers(), batch=st.integers(1, 9))
+def test_any_ledger_gives_what_the_fold_gives(cache: HeadCache, decisions: list[Entry], batch: int) -> None:
     cache.clear()
-    decisions = ledger_of(moves)
     for start in range(0, len(decisions), batch):
         apply(cache, *decisions[start : start + batch])
     expected = placed(decisions)
-    assert cache.placements([*expected, ImageId("never decided")]) == expected
+    assert cache.placements([*map(ImageId, "abcdef"), ImageId("never decided")]) == expected
     assert cache.position() == position_of(decisions[-1])
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(moves=MOVES, data=st.data())
-def test_late_fills_are_harmless(cache: HeadCache, moves: list[tuple[str, str]], data: st.DataObject) -> None:
+@given(decisions=ledgers("erase"), data=st.data())
+def test_late_fills_are_harmless(cache: HeadCache, decisions: list[Entry], data: st.DataObject) -> None:
     """Reads of the store, from before or after what the cache has applied, arrive at any later moment."""
     cache.clear()
-    decisions = ledger_of(moves)
     ids = [ImageId(name) for name in "abcdef"]
     known = 0
     for applied, decision in enumerate(decisions):
@@ -122,7 +126,13 @@ def test_a_fill_from_before_the_applied_seq_is_ignored(cache: HeadCache) -> None
     decisions = [make_decision(1, "a", "a"), make_decision(2, "b", "b"), make_decision(3, "c", "c")]
     apply(cache, *decisions[:2])
     stale = Placement(
-        image_id=ImageId("z"), cluster_id=decisions[0].cluster_id, head=ImageId("a"), version=1, run=0, seq=1
+        image_id=ImageId("z"),
+        cluster_id=decisions[0].cluster_id,
+        segment=decisions[0].cluster_id,
+        head=ImageId("a"),
+        version=1,
+        run=0,
+        seq=1,
     )
     cache.fill([stale], read_at=1)
     assert cache.placements([ImageId("z")]) == {}

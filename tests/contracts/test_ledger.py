@@ -1,31 +1,83 @@
 """The ports Ledger and LedgerWriter, in memory and on Kafka."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 from graph.kafka_log import KafkaLedger, KafkaLedgerWriter
+from neardup.entries import (
+    ClusterMerged,
+    ClusterQuarantined,
+    ClusterUnmerged,
+    Entry,
+    HeadChanged,
+    ImageErased,
+    NotMoved,
+    Refused,
+    Unchanged,
+    Unforced,
+    VerdictGiven,
+    VerdictWithdrawn,
+)
 from neardup.errors import FencedError, LogUnavailableError
 from neardup.kafka import Kafka
 from neardup.logs import PartitionReader
-from neardup.messages import RequeueRecord
-from neardup.ports import Ledger, LedgerWriter
-from neardup.testing import InMemoryLedger, make_decision
+from neardup.ports import Ledger, LedgerWriter, StandingLog
+from neardup.records import RequeueRecord
+from neardup.standing import (
+    ErasedDigest,
+    EraseKey,
+    ForcedImage,
+    PairVerdict,
+    QuarantinedCluster,
+    StandingChange,
+    StandingWord,
+    key_of,
+)
+from neardup.standing_log import KafkaStandingLog
+from neardup.testing import InMemoryLedger, InMemoryStandingLog, make_decision
 from neardup.topic_setup import drop_topics, setup_topics
 from neardup.topics import Topics
-from neardup.types import ClusterId, Decision, Match, Position, Source
+from neardup.types import ClusterId, ImageId, Match, Position, Requeue, Source
 from tests.contracts.samples import make_proposal
 from tests.engines_fixture import EngineSettings
 
 DECISIONS = [make_decision(seq, f"image {seq}", f"image {seq}", proposal_offset=10 * seq) for seq in range(1, 13)]
+_SAID: dict[str, Any] = {
+    "seq": 1,
+    "actor": "Jemand",
+    "reason": "weil",
+    "command_id": "6f1e3a52-4b7e-4a63-9d7a-0f5c5d4f1b11",
+    "proposal_offset": 2**40,
+    "at_ms": 1_700_000_000_000,
+}
+A, B, C, D = ImageId("a"), ImageId("b"), ClusterId("c"), ClusterId("d")
+ENTRIES: list[Entry] = [
+    make_decision(1, "a", "c", evidence=None, rule="forced", segment=D, previous_seq=7),
+    HeadChanged(**_SAID, cluster_id=C, head=A, previous_head=B),
+    ClusterMerged(**_SAID, cluster_id=C, into=D, head=A, segments=(ClusterId("x"), C)),
+    ClusterUnmerged(**_SAID, cluster_id=C, out_of=D, head=A, segments=(ClusterId("x"), C)),
+    VerdictGiven(**_SAID, link="must-link", a=A, b=B),
+    VerdictWithdrawn(**_SAID, link="cannot-link", a=A, b=B),
+    Unforced(**_SAID, image_id=A),
+    ImageErased(**_SAID, image_id=A, cluster_id=None, head=None, previous_seq=None),
+    ClusterQuarantined(**_SAID, cluster_id=C, on=True),
+    NotMoved(**_SAID, images=((A, "why"), (B, "why not"))),
+    Unchanged(**_SAID, command="words", images=(A,), because="so"),
+    Refused(**_SAID, command="words", images=(A, B), because="so"),
+]
+QUARANTINED = StandingChange(key=key_of(QuarantinedCluster(cluster_id=C)), word=QuarantinedCluster(cluster_id=C))
 
 
 @dataclass(frozen=True)
 class Logs:
     ledger: Ledger
     writer: Callable[[], LedgerWriter]
-    requeued: Callable[[], list[tuple[str, Source]]]
+    requeued: Callable[[], list[tuple[str, Source, int | None]]]
+    standing: StandingLog
+    erased: Callable[[], set[ImageId]]
 
     def settle(self) -> None:
         """Kafka shows a committed transaction some milliseconds after the commit; a new writer, whom every assigner
@@ -40,7 +92,11 @@ def logs(request: pytest.FixtureRequest) -> Iterator[Logs]:
         yield Logs(
             ledger=ledger,
             writer=ledger.writer,
-            requeued=lambda: [(proposal.image_id, proposal.source) for proposal in ledger.requeued],
+            requeued=lambda: [
+                (one.proposal.image_id, one.proposal.source, one.candidate_limit) for one in ledger.requeued
+            ],
+            standing=InMemoryStandingLog(ledger),
+            erased=lambda: set(ledger.erased),
         )
         return
     engine_settings: EngineSettings = request.getfixturevalue("engine_settings")
@@ -56,29 +112,45 @@ def logs(request: pytest.FixtureRequest) -> Iterator[Logs]:
         writers.append(KafkaLedgerWriter(kafka, topics))
         return writers[-1]
 
+    standing = KafkaStandingLog(kafka, topics)
     yield Logs(
-        ledger=real, writer=writer, requeued=lambda: requeued_on_kafka(kafka, topics, partitions=settings.partitions)
+        ledger=real,
+        writer=writer,
+        requeued=lambda: requeued_on_kafka(kafka, topics, partitions=settings.partitions),
+        standing=standing,
+        erased=lambda: erased_on_kafka(kafka, topics, partitions=settings.partitions),
     )
     real.close()
+    standing.close()
     for opened in writers:
         opened.close()
     drop_topics(kafka, topics, settings)
 
 
-def requeued_on_kafka(kafka: Kafka, topics: Topics, *, partitions: int) -> list[tuple[str, Source]]:
+def requeued_on_kafka(kafka: Kafka, topics: Topics, *, partitions: int) -> list[tuple[str, Source, int | None]]:
     found = []
     for number in range(partitions):
         reader = PartitionReader(kafka, topics.requeue, number)
         for record in reader.tail(100):
             reference = RequeueRecord.decode(record.value)
             source = Source(topic=reference.topic, partition=reference.partition, offset=reference.offset)
-            found.append((reference.image_id, source))
+            found.append((reference.image_id, source, reference.candidate_limit))
         reader.close()
     return found
 
 
-def read_all(ledger: Ledger, *, limit: int) -> list[tuple[Position, Decision]]:
-    entries: list[tuple[Position, Decision]] = []
+def erased_on_kafka(kafka: Kafka, topics: Topics, *, partitions: int) -> set[ImageId]:
+    """The images that have a tombstone in every partition of the topic of images."""
+    found: list[set[ImageId]] = []
+    for number in range(partitions):
+        reader = PartitionReader(kafka, topics.images, number)
+        found.append({ImageId(record.key.decode()) for record in reader.tail(100) if record.value is None})
+        reader.close()
+    return set.intersection(*found)
+
+
+def read_all(ledger: Ledger, *, limit: int) -> list[tuple[Position, Entry]]:
+    entries: list[tuple[Position, Entry]] = []
     position = Position()
     while some := ledger.read(after=position, limit=limit):
         assert len(some) <= limit
@@ -95,8 +167,10 @@ def test_empty(logs: Logs) -> None:
 
 
 def test_decisions_come_back_as_they_were(logs: Logs) -> None:
-    decision = replace(
-        make_decision(1, 'Bild ü/\u2028 "1"', "head"),
+    decision = make_decision(
+        1,
+        'Bild ü/\u2028 "1"',
+        "head",
         previous_cluster=ClusterId("other"),
         matches=(Match(image_id=DECISIONS[0].image_id, overlap=7, score=0.1 + 0.2),),
         bridges=(ClusterId("b"), ClusterId("a")),
@@ -165,20 +239,51 @@ def test_a_fenced_writer_hands_nothing_back(logs: Logs) -> None:
     old = logs.writer()
     logs.writer().append(DECISIONS[:1])
     with pytest.raises(FencedError):
-        old.append([], requeue=[make_proposal("a")])
+        old.append([], requeue=[Requeue(proposal=make_proposal("a"))], standing=[QUARANTINED], erased=[ImageId("a")])
     assert logs.requeued() == []
+    assert logs.standing.changes() == []
+    assert logs.erased() == set()
 
 
 def test_proposals_are_handed_back_with_the_place_of_their_image(logs: Logs) -> None:
     one = make_proposal("a", source=Source(topic="t.images", partition=3, offset=41))
     other = make_proposal("b", source=Source(topic="t.images", partition=0, offset=2**40))
     writer = logs.writer()
-    writer.append(DECISIONS[:1], requeue=[one])
-    writer.append([], requeue=[other])
+    writer.append(DECISIONS[:1], requeue=[Requeue(proposal=one)])
+    writer.append([], requeue=[Requeue(proposal=other, candidate_limit=2000)])
     writer.append(DECISIONS[1:2])
     logs.settle()
-    assert sorted(logs.requeued()) == [("a", one.source), ("b", other.source)]
+    assert sorted(logs.requeued()) == [("a", one.source, None), ("b", other.source, 2000)]
     assert [decision for _, decision in read_all(logs.ledger, limit=1000)] == DECISIONS[:2]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.kind)
+def test_entries_of_every_kind_come_back_as_they_were(logs: Logs, entry: Entry) -> None:
+    logs.writer().append([entry])
+    logs.settle()
+    assert [found for _, found in logs.ledger.read(after=Position())] == [entry]
+
+
+def test_standing_words_are_written_with_the_entries(logs: Logs) -> None:
+    assert logs.standing.changes() == []
+    words: list[StandingWord] = [
+        PairVerdict(link="must-link", a=ImageId("a"), b=ImageId("ü")),
+        ForcedImage(image_id=ImageId("a")),
+        ErasedDigest(digest="00ff"),
+        EraseKey(key="ff00"),
+    ]
+    changes = [StandingChange(key=key_of(word), word=word) for word in words]
+    logs.writer().append(DECISIONS[:1], standing=[QUARANTINED, *changes])
+    logs.writer().append([], standing=[StandingChange(key=QUARANTINED.key, word=None)])
+    logs.settle()
+    assert logs.standing.changes() == [QUARANTINED, *changes, StandingChange(key=QUARANTINED.key, word=None)]
+    assert logs.standing.changes() == []
+
+
+def test_erased_images_are_removed_wherever_they_may_be(logs: Logs) -> None:
+    logs.writer().append(DECISIONS[:1], erased=[ImageId("ü"), ImageId("b")])
+    logs.settle()
+    assert logs.erased() == {"ü", "b"}
 
 
 @pytest.mark.integration

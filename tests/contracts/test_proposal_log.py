@@ -1,18 +1,35 @@
 """The port ProposalLog, in memory and on Kafka."""
 
 from collections.abc import Iterator
+from typing import get_args
+from uuid import UUID
 
 import numpy as np
 import pytest
 
 from graph.kafka_log import KafkaProposalLog
+from neardup.commands import (
+    Command,
+    CommandBody,
+    Erase,
+    Force,
+    Merge,
+    Move,
+    Promote,
+    Quarantine,
+    Request,
+    Unforce,
+    Unmerge,
+    Verdict,
+    Withdraw,
+)
 from neardup.kafka import Kafka
 from neardup.ports import ProposalLog
 from neardup.settings import KafkaSettings
 from neardup.testing import InMemoryProposalLog
 from neardup.topic_setup import drop_topics, setup_topics
 from neardup.topics import Topics
-from neardup.types import Proposal, Source
+from neardup.types import ImageId, Proposal, Source
 from tests.contracts.samples import make_proposal
 from tests.engines_fixture import EngineSettings
 
@@ -40,8 +57,8 @@ def log(request: pytest.FixtureRequest) -> Iterator[ProposalLog]:
     log.close()
 
 
-def names(entries: list[tuple[int, Proposal]]) -> list[tuple[int, str]]:
-    return [(offset, proposal.image_id) for offset, proposal in entries]
+def names(entries: list[tuple[int, Request]]) -> list[tuple[int, str]]:
+    return [(offset, one.image_id if isinstance(one, Proposal) else one.command_id) for offset, one in entries]
 
 
 def test_empty(log: ProposalLog) -> None:
@@ -60,7 +77,33 @@ def test_proposals_come_back_as_they_were(log: ProposalLog) -> None:
             assert getattr(found, name).dtype == getattr(sent, name).dtype
         else:
             assert getattr(found, name) == getattr(sent, name), name
+    assert isinstance(other, Proposal)
     assert other.matches == make_proposal("b").matches
+
+
+def test_commands_are_in_one_order_with_proposals(log: ProposalLog) -> None:
+    bodies: list[CommandBody] = [
+        Force(image_id=ImageId("ü"), into=ImageId("b")),
+        Unforce(image_id=ImageId("a")),
+        Verdict(link="cannot-link", a=ImageId("a"), b=ImageId("b")),
+        Withdraw(a=ImageId("a"), b=ImageId("b")),
+        Merge(source=ImageId("a"), target=ImageId("b")),
+        Unmerge(cluster=ImageId("a")),
+        Promote(image_id=ImageId("a")),
+        Move(images=((ImageId("a"), 7), (ImageId("b"), 8)), to="cluster", into=ImageId("c")),
+        Erase(image_id=ImageId("a")),
+        Quarantine(cluster=ImageId("a"), on=True),
+    ]
+    assert {type(body) for body in bodies} == set(get_args(CommandBody))
+    commands = [
+        Command(command_id=str(UUID(int=number)), actor="somebody", reason="why not", at_ms=number, body=body)
+        for number, body in enumerate(bodies)
+    ]
+    log.append([make_proposal("a"), *commands, make_proposal("b")])
+    found = log.read(offset=0)
+    assert [offset for offset, _ in found] == list(range(12))
+    assert [one for _, one in found[1:-1]] == commands
+    assert names(found)[-1] == (11, "b")
 
 
 @pytest.mark.parametrize("limit", [1, 2, 500])

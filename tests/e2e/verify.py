@@ -6,32 +6,37 @@ from collections.abc import Iterable
 from graph.kafka_log import KafkaLedger
 from neardup.cli.wiring import Wiring
 from neardup.clusters import ClusterState
+from neardup.entries import Decision, Entry
 from neardup.logs import PartitionReader
 from neardup.messages import HeadChange
-from neardup.types import Decision, ImageId, Placement, Position
+from neardup.types import ImageId, Placement, Position
 
 
-def read_ledger(wiring: Wiring) -> list[Decision]:
-    """Every decision, with dense seqs."""
+def read_ledger(wiring: Wiring) -> list[Entry]:
+    """Every entry, with dense seqs."""
     ledger = KafkaLedger(wiring.kafka, wiring.topics)
-    decisions: list[Decision] = []
+    entries: list[Entry] = []
     position = Position()
-    while entries := ledger.read(after=position):
-        decisions += [decision for _, decision in entries]
-        position = entries[-1][0]
+    while some := ledger.read(after=position):
+        entries += [entry for _, entry in some]
+        position = some[-1][0]
     ledger.close()
-    assert [decision.seq for decision in decisions] == list(range(1, len(decisions) + 1))
-    return decisions
+    assert [entry.seq for entry in entries] == list(range(1, len(entries) + 1))
+    return entries
 
 
 def assert_projections_equal_ledger(wiring: Wiring, published: Iterable[ImageId]) -> ClusterState:
     """No image lost, none twice, none in two clusters; graph, index, cache and feed equal the fold of the ledger."""
-    decisions = read_ledger(wiring)
-    state = ClusterState(decisions)
+    entries = read_ledger(wiring)
+    state = ClusterState(entries)
     expected = {placement.image_id: placement for placement in state.placements()}
     assert set(expected) == set(published)
 
-    works = Counter((decision.image_id, decision.version, decision.run) for decision in decisions)
+    works = Counter(
+        (entry.image_id, entry.version, entry.run)
+        for entry in entries
+        if isinstance(entry, Decision) and entry.command_id is None
+    )
     assert max(works.values()) == 1, "an image was decided twice"
 
     walked = list(wiring.store.placements_all())

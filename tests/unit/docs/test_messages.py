@@ -8,9 +8,9 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from neardup.entries import Rule
 from neardup.errors import InvalidMessageError
-from neardup.messages import EmbeddingMessage, HeadChange
-from neardup.types import Rule
+from neardup.messages import ClusterChange, EmbeddingMessage, HeadChange
 
 ROOT = Path(__file__).parents[3]
 MESSAGES = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -44,6 +44,11 @@ def test_a_field_too_many_is_refused_as_the_page_says() -> None:
 def test_the_head_change_is_what_is_written() -> None:
     raw = _example(MESSAGES, "head-change")
     assert json.loads(HeadChange.decode(raw.encode()).encode()) == json.loads(raw)
+
+
+def test_the_cluster_change_is_what_is_written() -> None:
+    raw = _example(MESSAGES, "cluster-change")
+    assert json.loads(ClusterChange.decode(raw.encode()).encode()) == json.loads(raw)
 
 
 def test_every_rule_is_explained() -> None:

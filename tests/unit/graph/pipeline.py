@@ -5,14 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 
 from graph.assigner import Assigner, AssignerRules
-from graph.assigner_process import restore
 from graph.projector import Projector
+from graph.restore import restore
+from graph.standing import Standing
 from indexer.index_projection import IndexProjection
 from indexer.propose import ProposalRules, Proposer
 from neardup.clusters import ClusterState
+from neardup.entries import Decision, Entry
 from neardup.errors import UnavailableError
 from neardup.lsh import LshModel
 from neardup.ports import CandidateSearch, ClusterStore, PairScorer
+from neardup.standing import EraseKey, StandingChange, key_of
 from neardup.testing import (
     CosineScorer,
     FakeClock,
@@ -21,12 +24,13 @@ from neardup.testing import (
     InMemoryLedger,
     InMemoryProposalLog,
 )
-from neardup.types import Decision, Image, ImageId, Position, Proposal, Source, Vector
+from neardup.types import Image, ImageId, Position, Proposal, Source, Vector
 
 DIMENSION = 8
 LSH = LshModel(dimension=DIMENSION, embedding_version="circle", tables=24, bits_per_table=4)
 MINIMUM_OVERLAP = 12
 STEPS = 24
+ERASE_KEY = EraseKey(key="00" * 32)
 
 _AXES = np.linalg.qr(np.random.default_rng(7).normal(size=(DIMENSION, 2)))[0].T.astype(np.float32)
 
@@ -72,6 +76,7 @@ class Pipeline:
             enough_members=enough_members,
             enough_exemplars=enough_exemplars,
             window=window,
+            deeper_limit=10_000,
         )
         self.proposer = Proposer(
             lsh=LSH,
@@ -84,7 +89,7 @@ class Pipeline:
         self._to_index = Projector(
             "index",
             ledger=self.ledger,
-            projection=IndexProjection(self.index, self.proposals, lsh_version=LSH.version),
+            projection=IndexProjection(self.index, self.index, self.proposals, lsh_version=LSH.version),
             batch=1,
         )
         self.refused = 0
@@ -92,7 +97,15 @@ class Pipeline:
 
     @property
     def decisions(self) -> list[Decision]:
-        return [decision for _, decision in self.ledger.read(after=Position(), limit=10**6)]
+        return [entry for entry in self.entries if isinstance(entry, Decision)]
+
+    @property
+    def entries(self) -> list[Entry]:
+        return [entry for _, entry in self.ledger.read(after=Position(), limit=10**6)]
+
+    @property
+    def requeued_ids(self) -> list[ImageId]:
+        return [one.proposal.image_id for one in self.ledger.requeued]
 
     @property
     def waiting(self) -> int:
@@ -101,12 +114,21 @@ class Pipeline:
     def restart(self) -> None:
         """A new assigner, from the logs; it starts when the graph has applied the whole ledger."""
         self.project_graph(10**6)
-        last, recent = restore(self.ledger, self.proposals, window=self.window)
+        past = restore(self.ledger, self.proposals, self.index, window=self.window)
         self.writer = self.ledger.writer()
+        if not self.ledger.changes:
+            self.writer.append([], standing=[StandingChange(key=key_of(ERASE_KEY), word=ERASE_KEY)])
+        self.standing = Standing(self.ledger.changes)
         self.assigner = Assigner(
-            store=self.store, search=self.search, scorer=self.scorer, rules=self.rules, last=last, recent=recent
+            store=self.store,
+            search=self.search,
+            scorer=self.scorer,
+            rules=self.rules,
+            past=past,
+            standing=self.standing,
+            clock=FakeClock(),
         )
-        self.next_offset = last.proposal_offset + 1
+        self.next_offset = past.last.proposal_offset + 1
 
     def propose(self, *images: Image) -> list[Proposal]:
         start = self.proposals.end()
@@ -128,7 +150,9 @@ class Pipeline:
                 self.project_graph(1)
                 self.project_index(1)
                 continue
-            self.writer.append(outcome.decisions, requeue=outcome.requeue)
+            self.writer.append(
+                outcome.entries, requeue=outcome.requeue, standing=outcome.standing, erased=outcome.erased
+            )
             self.next_offset = outcome.next_offset
             batch = [entry for entry in batch if entry[0] >= outcome.next_offset]
 
@@ -151,7 +175,7 @@ class Pipeline:
         return self.decisions[before:]
 
 
-def clusters_of(decisions: Sequence[Decision]) -> set[frozenset[str]]:
+def clusters_of(decisions: Sequence[Entry]) -> set[frozenset[str]]:
     """The partition that a ledger comes to."""
     state = ClusterState(decisions)
     return {

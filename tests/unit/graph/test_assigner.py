@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neardup.clusters import ClusterState
+from neardup.entries import images_of
 from neardup.errors import (
     ClusterStoreUnavailableError,
     IncompatibleIndexError,
@@ -32,7 +33,9 @@ STEP = st.tuples(st.sampled_from(["propose", "decide", "graph", "index"]), st.in
 def test_the_first_image_is_its_own_head() -> None:
     (decision,) = Pipeline().arrive(make_image("a", 0))
     assert (decision.seq, decision.cluster_id, decision.head, decision.rule) == (1, "a", "a", "no-candidate")
-    assert (decision.proposal_offset, decision.source.offset, decision.previous_cluster) == (0, 0, None)
+    assert (decision.proposal_offset, decision.previous_cluster, decision.previous_seq) == (0, None, None)
+    assert decision.evidence is not None
+    assert decision.evidence.source.offset == 0
 
 
 def test_images_that_arrive_in_one_batch_meet() -> None:
@@ -173,8 +176,10 @@ def test_a_chain_stops_at_the_head() -> None:
     world = Pipeline(enough_members=2)
     decisions = world.arrive(make_image("a", 0), make_image("b", 2), make_image("c", 4))
     assert [decision.rule for decision in decisions] == ["no-candidate", "best-match", "chain-guard"]
-    assert decisions[2].head_score is not None
-    assert decisions[2].head_score < decisions[2].head_bound
+    evidence = decisions[2].evidence
+    assert evidence is not None
+    assert evidence.head_score is not None
+    assert evidence.head_score < evidence.head_bound
     assert decisions[2].bridges == ("a",)
     # Two witnesses are enough, whatever the head says.
     decisions = world.arrive(make_image("d", 2), make_image("e", 4, version=1))
@@ -190,7 +195,8 @@ def test_the_head_is_scored_from_the_index_when_memory_has_forgotten_it() -> Non
         world.arrive(make_image("x", 12))
         world.arrive(make_image("y", 16))
         (c,) = world.arrive(make_image("c", 4))
-        assert (c.rule, c.head_score is not None) == ("chain-guard", True)
+        assert c.evidence is not None
+        assert (c.rule, c.evidence.head_score is not None) == ("chain-guard", True)
 
 
 def test_more_than_the_memory_goes_back_to_be_searched_again() -> None:
@@ -199,7 +205,7 @@ def test_more_than_the_memory_goes_back_to_be_searched_again() -> None:
     world.decide(4)
     world.decide(1)
     assert len(world.decisions) == 4
-    assert [proposal.image_id for proposal in world.ledger.requeued] == ["old"]
+    assert world.requeued_ids == ["old"]
     (decided,) = world.arrive(make_image("old", 0))
     assert decided.image_id == "old"
 
@@ -217,7 +223,7 @@ def test_a_batch_larger_than_the_memory_goes_on() -> None:
     world.propose(*(make_image(name, 0) for name in "abcdef"))
     world.decide(6)
     assert [decision.image_id for decision in world.decisions] == ["a", "b", "c"]
-    assert [proposal.image_id for proposal in world.ledger.requeued] == ["d", "e", "f"]
+    assert world.requeued_ids == ["d", "e", "f"]
     assert world.waiting == 0
 
 
@@ -232,7 +238,7 @@ def test_scored_by_another_model_version_goes_back() -> None:
     world.decide(3)
     # What no recent image resembles needs no other score and is decided as it is.
     assert [decision.image_id for decision in world.decisions] == ["a", "far"]
-    assert [proposal.image_id for proposal in world.ledger.requeued] == ["b"]
+    assert world.requeued_ids == ["b"]
 
 
 def test_a_head_scored_by_another_model_version_goes_back() -> None:
@@ -245,7 +251,7 @@ def test_a_head_scored_by_another_model_version_goes_back() -> None:
     world.propose(make_image("c", 4))
     world.decide(1)
     assert len(world.decisions) == 2
-    assert [proposal.image_id for proposal in world.ledger.requeued] == ["c"]
+    assert world.requeued_ids == ["c"]
 
 
 def test_model_change_does_not_depend_on_proposals_that_come_to_nothing() -> None:
@@ -280,7 +286,7 @@ def test_deciding_waits_for_a_graph_that_is_further_behind_than_the_window() -> 
     with pytest.raises(ClusterStoreUnavailableError, match="3 decisions behind"):
         world.assigner.decide([(3, proposal)])
     world.project_graph(1)
-    assert len(world.assigner.decide([(3, proposal)]).decisions) == 1
+    assert len(world.assigner.decide([(3, proposal)]).entries) == 1
 
 
 def run_ideal(images: Sequence[Any], *, enough_exemplars: int = 32) -> Pipeline:
@@ -397,10 +403,10 @@ def test_a_failure_in_the_middle_keeps_what_was_decided_before_it() -> None:
     batch = list(enumerate(world.propose(make_image("a", 0), make_image("b", 2), make_image("c", 4))))
     first = world.assigner.decide(batch)
     assert faults.calls == 2
-    assert [decision.image_id for decision in first.decisions] == ["a", "b"]
+    assert [images_of(entry) for entry in first.entries] == [("a",), ("b",)]
     assert first.next_offset == 2
     second = world.assigner.decide(batch[2:])
-    assert [decision.seq for decision in second.decisions] == [3]
+    assert [decision.seq for decision in second.entries] == [3]
     assert second.next_offset == 3
 
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.assignment import Assignment, PlacedMatch, assign
-from neardup.types import ClusterId, ClusterInfo, ImageId, Match, Placement
+from graph.assignment import Assignment, PlacedMatch, Said, assign
+from neardup.entries import Barred
+from neardup.types import ClusterId, ClusterInfo, ImageId, Match
 
 
 def placed(image: str, cluster: str, *, score: float = 0.9, overlap: int = 5, since: int = 1) -> PlacedMatch:
@@ -23,8 +24,9 @@ def never(head: ImageId) -> float:
 
 def decide(*matches: PlacedMatch, head_score: Callable[[ImageId], float] = never, **changes: Any) -> Assignment:
     values: dict[str, Any] = {
+        "own": ClusterId("x"),
         "current": None,
-        "current_size": 0,
+        "said": Said(),
         "any_candidate": bool(matches),
         "head_bound": 0.5,
         "enough_members": 3,
@@ -33,8 +35,8 @@ def decide(*matches: PlacedMatch, head_score: Callable[[ImageId], float] = never
     return assign(ImageId("x"), matches=matches, head_score=head_score, **(values | changes))
 
 
-def where(cluster: str, head: str) -> Placement:
-    return Placement(image_id=ImageId("x"), cluster_id=ClusterId(cluster), head=ImageId(head), version=1, run=0, seq=1)
+def where(cluster: str, head: str, *, size: int) -> ClusterInfo:
+    return ClusterInfo(cluster_id=ClusterId(cluster), head=ImageId(head), size=size, since=1, exemplars=size)
 
 
 def test_no_candidate() -> None:
@@ -117,23 +119,50 @@ def test_heads_are_indexed() -> None:
     assert decide().indexed
     assert decide(any_candidate=True).indexed
     assert decide(placed("b", "a"), head_score=lambda _: 0.0).indexed
-    assert decide(*members, current=where("x", "x"), current_size=2).indexed
+    assert decide(*members, current=where("x", "x", size=2)).indexed
     own = [placed(name, "a", score=0.9) for name in "bcde"]
     alone = [PlacedMatch(match=one.match, cluster=replace(one.cluster, head=ImageId("x"))) for one in own]
     assert decide(*alone).indexed
 
 
 def test_a_head_with_members_stays() -> None:
-    found = decide(placed("z", "z"), current=where("x", "x"), current_size=2)
+    found = decide(placed("z", "z"), current=where("x", "x", size=2))
     assert found == Assignment(
         cluster_id=ClusterId("x"), head=ImageId("x"), rule="head-kept", bridges=(ClusterId("z"),)
     )
 
 
-@pytest.mark.parametrize(("current", "size"), [(where("x", "x"), 1), (where("a", "a"), 5)], ids=["alone", "member"])
-def test_others_are_decided_again(current: Placement, size: int) -> None:
-    assert decide(placed("z", "z"), current=current, current_size=size).cluster_id == "z"
-    assert decide(current=current, current_size=size).cluster_id == "x"
+@pytest.mark.parametrize("current", [where("x", "x", size=1), where("a", "a", size=5)], ids=["alone", "member"])
+def test_others_are_decided_again(current: ClusterInfo) -> None:
+    assert decide(placed("z", "z"), current=current).cluster_id == "z"
+    assert decide(current=current).cluster_id == "x"
+
+
+def test_a_forced_image_stays_whatever_it_matches() -> None:
+    found = decide(placed("z", "z"), current=where("a", "a", size=5), said=Said(forced=True))
+    assert (found.cluster_id, found.head, found.rule, found.bridges) == ("a", "a", "forced", ("z",))
+    assert decide(current=where("a", "x", size=5), said=Said(forced=True)).rule == "forced"
+
+
+def test_a_must_link_comes_before_every_match() -> None:
+    said = Said(belongs=where("m", "m", size=3))
+    found = decide(placed("z", "z"), said=said)
+    assert (found.cluster_id, found.head, found.rule, found.bridges) == ("m", "m", "must-link", ("z",))
+    kept = decide(placed("z", "z"), current=where("x", "x", size=2), said=said)
+    assert (kept.cluster_id, kept.rule) == ("x", "head-kept")
+
+
+@pytest.mark.parametrize(
+    ("rules", "rule"),
+    [(("cannot-link",), "barred"), (("quarantined",), "quarantined"), (("quarantined", "cannot-link"), "barred")],
+)
+def test_barred_clusters_are_not_joined(rules: tuple[Any, ...], rule: str) -> None:
+    barred = tuple(Barred(cluster_id=ClusterId(name), rule=why) for name, why in zip("ab", rules, strict=False))
+    matches = [placed(bar.cluster_id, bar.cluster_id, score=0.95) for bar in barred]
+    found = decide(*matches, said=Said(barred=barred))
+    assert (found.cluster_id, found.rule, found.bridges) == ("x", rule, ())
+    found = decide(*matches, placed("z", "z", score=0.8), said=Said(barred=barred))
+    assert (found.cluster_id, found.rule, found.bridges) == ("z", "best-match", ())
 
 
 def test_bridges_are_the_best_other_clusters_bounded() -> None:

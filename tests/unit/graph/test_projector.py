@@ -3,9 +3,10 @@ from collections.abc import Sequence
 import pytest
 
 from graph.projector import Projector
+from neardup.entries import Entry
 from neardup.errors import ClusterConflictError, ClusterStoreUnavailableError, LogUnavailableError
 from neardup.testing import InMemoryClusterStore, InMemoryLedger, ledger_of, position_of
-from neardup.types import Decision, Position
+from neardup.types import Position
 
 DECISIONS = ledger_of([("a", "a"), ("b", "a"), ("c", "c"), ("d", "c"), ("b", "c")])
 
@@ -23,12 +24,12 @@ class FlakyStore(InMemoryClusterStore):
         self.positions += 1
         return super().position()
 
-    def apply(self, decisions: Sequence[Decision], *, upto: Position) -> None:
+    def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
         if self.errors:
             if self.applied_anyway:
-                super().apply(decisions, upto=upto)
+                super().apply(entries, upto=upto)
             raise self.errors.pop()
-        super().apply(decisions, upto=upto)
+        super().apply(entries, upto=upto)
 
 
 @pytest.fixture

@@ -4,10 +4,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graph.assigner_process import restore
+from graph.restore import restore
+from neardup.commands import Request
+from neardup.entries import Decision
 from neardup.errors import FencedError
-from neardup.testing import InMemoryLedger, InMemoryProposalLog
-from neardup.types import Decision, ImageId, Position, Proposal
+from neardup.testing import InMemoryIndex, InMemoryLedger, InMemoryProposalLog
+from neardup.types import ImageId, Position
 from tests.unit.graph.pipeline import STEPS, Pipeline, make_image
 
 IMAGES = st.builds(make_image, st.sampled_from("abcdefgh"), st.integers(0, STEPS - 1), version=st.integers(1, 3))
@@ -27,7 +29,7 @@ def recorded(rounds: list[tuple[list[Any], int, int]], *, window: int) -> Pipeli
 
 
 def requeued(world: Pipeline) -> set[tuple[str, int, int]]:
-    return {(p.image_id, p.version, p.source.offset) for p in world.ledger.requeued}
+    return {(one.proposal.image_id, one.proposal.version, one.proposal.source.offset) for one in world.ledger.requeued}
 
 
 @pytest.mark.parametrize("window", [2, 5, 1000])
@@ -52,14 +54,15 @@ def test_the_same_proposals_give_the_same_ledger(
 
 
 def test_nothing_decided_yet() -> None:
-    last, recent = restore(InMemoryLedger(), InMemoryProposalLog(), window=5)
-    assert (last, recent.since) == (Position(), 0)
+    past = restore(InMemoryLedger(), InMemoryProposalLog(), InMemoryIndex(), window=5)
+    assert (past.last, past.recent.since) == (Position(), 0)
 
 
 def test_memory_reaches_back_by_the_window() -> None:
     world = Pipeline()
     world.arrive(*(make_image(name, 3 * number) for number, name in enumerate("abcde")))
-    last, recent = restore(world.ledger, world.proposals, window=3)
+    past = restore(world.ledger, world.proposals, world.index, window=3)
+    last, recent = past.last, past.recent
     assert (last.seq, last.proposal_offset, recent.since) == (5, 4, 2)
     assert [recent.seq_of(ImageId(name)) for name in "abcde"] == [0, 0, 3, 4, 5]
 
@@ -69,12 +72,12 @@ class ShortenedLog(InMemoryProposalLog):
 
     start = 0
 
-    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
+    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Request]]:
         return super().read(offset=max(offset, self.start), limit=limit)
 
 
 class SmallReads(InMemoryProposalLog):
-    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
+    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Request]]:
         return super().read(offset=offset, limit=min(limit, 2))
 
 
@@ -83,7 +86,8 @@ def test_memory_starts_later_where_proposals_are_gone() -> None:
     world = Pipeline(proposals=proposals)
     world.arrive(*(make_image(name, 3 * number) for number, name in enumerate("abcde")))
     proposals.start = 3
-    last, recent = restore(world.ledger, proposals, window=1000)
+    past = restore(world.ledger, proposals, world.index, window=1000)
+    last, recent = past.last, past.recent
     assert (last.seq, recent.since) == (5, 3)
     assert [recent.seq_of(ImageId(name)) for name in "abcde"] == [0, 0, 0, 4, 5]
 
@@ -93,7 +97,7 @@ def test_memory_is_read_in_as_many_steps_as_it_takes() -> None:
     for number, name in enumerate("abcdefg"):
         world.propose(make_image(name, 3 * number))
         world.decide(1)
-    _, recent = restore(world.ledger, world.proposals, window=1000)
+    recent = restore(world.ledger, world.proposals, world.index, window=1000).recent
     assert recent.since == 0
     assert [recent.seq_of(ImageId(name)) for name in "abcdefg"] == [1, 2, 3, 4, 5, 6, 7]
 
@@ -106,7 +110,7 @@ def test_a_restarted_assigner_fences_the_old_one() -> None:
     world.decide(1)
     outcome = zombie.decide(world.proposals.read(offset=0))
     with pytest.raises(FencedError):
-        writer.append(outcome.decisions)
+        writer.append(outcome.entries)
     world.decide(1)
     assert heads(world.decisions) == ["a", "a"]
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from indexer.index_projection import IndexProjection
+from neardup.commands import Request
+from neardup.entries import Decision
 from neardup.errors import ClusterConflictError, IncompatibleIndexError, LogUnavailableError
 from neardup.testing import InMemoryIndex, InMemoryProposalLog, make_decision, position_of
-from neardup.types import Decision, ImageId, Position, Proposal
+from neardup.types import ImageId, Position
 from tests.contracts.samples import make_proposal
 
 LSH_VERSION = "000000000000"
@@ -18,7 +20,7 @@ class ProposalLog(InMemoryProposalLog):
 
     start = 0
 
-    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Proposal]]:
+    def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Request]]:
         return super().read(offset=max(offset, self.start), limit=min(limit, 2))
 
 
@@ -42,7 +44,7 @@ def decision(seq: int, name: str, offset: int, *, indexed: bool = True) -> Decis
 
 
 def apply(index: InMemoryIndex, proposals: ProposalLog, *decisions: Decision) -> None:
-    IndexProjection(index, proposals, lsh_version=LSH_VERSION).apply(decisions, upto=position_of(decisions[-1]))
+    IndexProjection(index, index, proposals, lsh_version=LSH_VERSION).apply(decisions, upto=position_of(decisions[-1]))
 
 
 def test_what_was_decided_is_searchable_with_the_terms_of_its_proposal(
@@ -54,7 +56,9 @@ def test_what_was_decided_is_searchable_with_the_terms_of_its_proposal(
     image = found[ImageId("c")]
     assert (image.seq, image.version, image.code.tolist(), image.metadata) == (2, 3, [2, 2, 2, 2], {"n": "2"})
     np.testing.assert_array_equal(image.score, make_proposal("c").score)
-    assert IndexProjection(index, proposals, lsh_version=LSH_VERSION).position() == position_of(decision(3, "d", 3))
+    assert IndexProjection(index, index, proposals, lsh_version=LSH_VERSION).position() == position_of(
+        decision(3, "d", 3)
+    )
 
 
 def test_of_one_image_the_last_decision_counts(index: InMemoryIndex, proposals: ProposalLog) -> None:
@@ -92,7 +96,7 @@ def test_a_gap_is_a_mistake(index: InMemoryIndex, proposals: ProposalLog) -> Non
 
 
 def test_nothing_changes_nothing(index: InMemoryIndex, proposals: ProposalLog) -> None:
-    IndexProjection(index, proposals, lsh_version=LSH_VERSION).apply([], upto=Position(seq=5))
+    IndexProjection(index, index, proposals, lsh_version=LSH_VERSION).apply([], upto=Position(seq=5))
     assert index.position() == Position()
 
 
@@ -107,7 +111,7 @@ def test_proposals_beyond_the_retention_are_said_so(index: InMemoryIndex, propos
 
 
 def test_terms_of_another_lsh_version_stop_it(index: InMemoryIndex, proposals: ProposalLog) -> None:
-    projection = IndexProjection(index, proposals, lsh_version="another")
+    projection = IndexProjection(index, index, proposals, lsh_version="another")
     with pytest.raises(IncompatibleIndexError, match="another"):
         projection.apply([decision(1, "a", 0)], upto=position_of(decision(1, "a", 0)))
     assert index.position() == Position()

@@ -14,13 +14,10 @@ from neardup.messages import (
     EmbeddingMessage,
     HeadChange,
     ImageRecord,
-    ProposalRecord,
-    RequeueRecord,
-    decode_decision,
-    encode_decision,
     half,
     validate_image_id,
 )
+from neardup.records import ProposalRecord, RequeueRecord, decode_entry, decode_request, encode_entry, encode_request
 from neardup.testing import make_decision
 from neardup.types import ClusterId, Image, ImageId, Match, Proposal, Source
 
@@ -92,6 +89,7 @@ def test_proposals_come_back(
         score=score.astype(np.float32),
         metadata={"a": "b"},
         searched_seq=5,
+        candidate_limit=200,
         matches=tuple(matches),
         match_threshold=0.1 + 0.2,
         head_bound=1 / 3,
@@ -100,7 +98,8 @@ def test_proposals_come_back(
         source=source,
         at_ms=1,
     )
-    found = ProposalRecord.decode(ProposalRecord.of(sent).encode()).proposal()
+    found = decode_request(encode_request(sent))
+    assert isinstance(found, Proposal)
     for name in Proposal.__slots__:
         np.testing.assert_array_equal(getattr(found, name), getattr(sent, name), err_msg=name)
     assert (found.query.shape, found.query.dtype.name, found.score.dtype.name) == (query.shape, "uint16", "float32")
@@ -120,13 +119,14 @@ def test_decisions_come_back(
         previous_cluster=previous,
         source=source,
     )
-    assert decode_decision(encode_decision(sent)) == sent
+    assert decode_entry(encode_entry(sent)) == sent
 
 
 def test_the_change_feed() -> None:
     change = HeadChange(
         image_id="a",
         cluster_id=ClusterId("c"),
+        segment=ClusterId("c"),
         head=ImageId("c"),
         previous_cluster_id=None,
         version=1,
@@ -139,7 +139,7 @@ def test_the_change_feed() -> None:
 
 
 def test_references_to_images() -> None:
-    record = RequeueRecord(image_id="a", topic="n.images", partition=3, offset=2**40)
+    record = RequeueRecord(image_id="a", topic="n.images", partition=3, offset=2**40, candidate_limit=2000)
     assert RequeueRecord.decode(record.encode()) == record
 
 
@@ -205,6 +205,7 @@ def proposal_with(**changes: Any) -> bytes:
         score=np.ones(2, np.float32),
         metadata={},
         searched_seq=0,
+        candidate_limit=200,
         matches=(("b", 1, 0.5),),
         match_threshold=0.5,
         head_bound=0.4,
@@ -238,12 +239,20 @@ def test_a_bad_proposal_names_its_field(changes: dict[str, Any], field: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("change", "field"), [({"seq": "x"}, "seq"), ({"rule": "guess"}, "rule"), ({"head": 1}, "head")]
+    ("change", "field"),
+    [({"seq": "x"}, "decision.seq"), ({"rule": "guess"}, "decision.rule"), ({"head": 1}, "decision.head")],
 )
-def test_a_bad_decision_names_its_field(change: dict[str, Any], field: str) -> None:
-    raw = json.dumps(json.loads(encode_decision(make_decision(1, "a", "a"))) | change).encode()
-    with pytest.raises(InvalidMessageError, match=f"not a decision of this version: {field}: "):
-        decode_decision(raw)
+def test_a_bad_entry_names_its_field(change: dict[str, Any], field: str) -> None:
+    record = json.loads(encode_entry(make_decision(1, "a", "a")))
+    raw = json.dumps(record | {"entry": record["entry"] | change}).encode()
+    with pytest.raises(InvalidMessageError, match=rf"not an entry of this version: entry\.{field}: "):
+        decode_entry(raw)
+
+
+def test_another_form_of_the_ledger_is_refused() -> None:
+    record = json.loads(encode_entry(make_decision(1, "a", "a"))) | {"schema": 2}
+    with pytest.raises(InvalidMessageError, match="not an entry of this version: schema: "):
+        decode_entry(json.dumps(record).encode())
 
 
 @pytest.mark.parametrize("image_id", ["a", "a b", "/srv/ü.jpg", "x" * 512, "ü" * 256, "😀"])

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from neardup.entries import images_of
 from neardup.errors import ConfigError, FencedError, InvalidImageError
 from neardup.testing import (
     CosineScorer,
@@ -72,7 +73,7 @@ def test_a_new_writer_fences_the_old() -> None:
     with pytest.raises(FencedError):
         old.append([make_decision(2, "b", "b")])
     new.append([make_decision(2, "c", "c")])
-    assert [decision.image_id for _, decision in ledger.tail(10)] == ["a", "c"]
+    assert [images_of(entry) for _, entry in ledger.tail(10)] == [("a",), ("c",)]
 
 
 def test_a_gap_is_refused_whole() -> None:
