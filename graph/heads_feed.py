@@ -1,7 +1,8 @@
-"""The change feed: two compacted topics for systems that act on clusters. A projection.
+"""The change feed: topics for systems that act on clusters. A projection.
 
 `heads`: image id -> cluster and head, a message for every decision. `clusters`: cluster id -> root and head, for what
-changes the head of many images at once, whose number has no bound: a promotion, a merge.
+changes the head of many images at once, whose number has no bound: a promotion, a merge. Both are compacted, so they
+lose what lies between; `moves` has every change, in the order of the ledger, for some days.
 """
 
 import json
@@ -12,10 +13,11 @@ from functools import partial
 from kafka import KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from graph.moves import move_of
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
 from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer, kafka_errors
-from neardup.messages import ClusterChange, HeadChange
+from neardup.messages import ClusterChange, ClusterMove, HeadChange
 from neardup.topics import Topics
 from neardup.types import ClusterId, Position
 
@@ -60,9 +62,12 @@ class HeadsFeed:
         with self._offsets.use("recording the position of the change feed") as consumer:
             consumer.commit({self._ledger: OffsetAndMetadata(upto.ledger_offset + 1, metadata, -1)}, timeout_ms=10_000)
 
-    def _changes(self, entry: Entry) -> Iterator[tuple[str, str, HeadChange | ClusterChange | None]]:
+    def _changes(self, entry: Entry) -> Iterator[tuple[str, str, HeadChange | ClusterChange | ClusterMove | None]]:
         """Topic, key and message of each change; no message: what was under this key is gone."""
         heads, clusters = self._topics.heads, self._topics.clusters
+        move = move_of(entry)
+        if move is not None:
+            yield self._topics.moves, move.image_id or move.cluster_id or "", move
         match entry:
             case Decision():
                 yield heads, entry.image_id, _of_image(entry)

@@ -298,7 +298,15 @@ class History(Projection, Protocol):
         """The cluster that this id stood for; None for an unknown and for an empty one."""
         ...
 
-    def members_at(self, cluster_id: ClusterId, *, seq: int, after: str | None = None, limit: int = 100) -> Page:
+    def members_at(
+        self,
+        cluster_id: ClusterId,
+        *,
+        seq: int,
+        after: str | None = None,
+        limit: int = 100,
+        order: MemberOrder = "oldest",
+    ) -> Page:
         """The members it had, in the order of `ClusterStore.members`; the cursors are its own. Raises
         InvalidCursorError."""
         ...

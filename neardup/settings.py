@@ -63,6 +63,7 @@ class KafkaSettings(_Group):
     partitions: int = Field(4, ge=1, le=1024, description="partitions of the embedding and image topics")
     replication_factor: int = Field(1, ge=1, le=7, description="copies of every topic")
     proposal_retention_hours: int = Field(168, ge=1, description="how long proposals stay readable")
+    move_retention_hours: int = Field(168, ge=1, description="how long the log of moves stays readable")
 
 
 class OpenSearchSettings(_Group):

@@ -2,7 +2,7 @@
 
 from neardup.errors import UnknownImageError
 from neardup.ports import History
-from neardup.types import ClusterId, ImageId, Page, PastCluster, Placement
+from neardup.types import ClusterId, ImageId, MemberOrder, Page, PastCluster, Placement
 
 __all__ = ["PastImages"]
 
@@ -33,6 +33,9 @@ class PastImages:
             raise UnknownImageError(f"{image_or_cluster!r} was neither an image nor a cluster at seq {self.seq}")
         return cluster
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100) -> Page:
-        """One page of the members it had; `after` is the cursor of the page before."""
-        return self._history.members_at(cluster_id, seq=self.seq, after=after, limit=limit)
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        """One page of the members it had; `after` is the cursor of the page before, which must have been of the same
+        seq and order."""
+        return self._history.members_at(cluster_id, seq=self.seq, after=after, limit=limit, order=order)

@@ -54,6 +54,11 @@ class ClusterWatch:
         return cls(history, cluster_id, root=cluster_id, after=0)
 
     @property
+    def seq(self) -> int:
+        """The seq of the last entry that was told about."""
+        return self._seq
+
+    @property
     def cluster_id(self) -> ClusterId:
         """The root it has now."""
         return self._root

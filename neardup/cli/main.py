@@ -25,6 +25,8 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "query": ("neardup.cli.lookup:query", "Was this image seen before, and what is similar to it?"),
     "head": ("neardup.cli.lookup:head", "The cluster head of an image."),
     "members": ("neardup.cli.lookup:members", "The members of a cluster, page by page."),
+    "history": ("neardup.cli.history:history", "What the ledger says of an image or a cluster."),
+    "watch": ("neardup.cli.watch:watch", "Follow who joins and leaves a cluster."),
     "explain": ("neardup.cli.explain:explain", "Why one image is a candidate of another, or why not."),
     "clusters": ("neardup.cli.lookup:clusters", "Clusters as a whole."),
     "index": ("neardup.cli.index:index", "The index: its state, and merging it."),

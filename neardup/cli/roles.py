@@ -117,9 +117,10 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             ),
             "cache": lambda: CacheProjection(wiring.cache, wiring.store),
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
+            "history": lambda: wiring.history,
         },
         # Each step of the index ends in a refresh: when much waits, many images share one.
-        batches={"index": 2000},
+        batches={"index": 2000, "history": 2000},
         instance_id=instance_id,
         stop=stop,
     ).run()

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ClusterStore,
         Embedder,
         HeadCache,
+        History,
         ImageIndex,
         PairScorer,
         SearchLimiter,
@@ -275,6 +276,14 @@ class Wiring:
         from query.heads import Heads
 
         return Heads(self.store, self.cache)
+
+    @cached_property
+    def history(self) -> "History":
+        """The entries of the ledger, to be looked up."""
+        from graph.opensearch_history import OpenSearchHistory
+        from opensearch_templates.names import LedgerIndexNames
+
+        return OpenSearchHistory(self.opensearch, LedgerIndexNames(self.settings.namespace))
 
     @cached_property
     def similar_images(self) -> "SimilarImages":

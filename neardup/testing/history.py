@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from neardup.clusters import ClusterState, require_consecutive
 from neardup.entries import Entry, clusters_of, images_of
 from neardup.errors import ClusterConflictError, HistoryBehindError
-from neardup.types import ClusterId, ImageId, Page, PastCluster, Placement, Position
+from neardup.types import ClusterId, ImageId, MemberOrder, Page, PastCluster, Placement, Position
 
 __all__ = ["InMemoryHistory"]
 
@@ -52,8 +52,16 @@ class InMemoryHistory:
             None if info is None else PastCluster(cluster_id=info.cluster_id, head=info.head, size=info.size, seq=seq)
         )
 
-    def members_at(self, cluster_id: ClusterId, *, seq: int, after: str | None = None, limit: int = 100) -> Page:
-        return self._folded(seq).members(cluster_id, after=after, limit=limit)
+    def members_at(
+        self,
+        cluster_id: ClusterId,
+        *,
+        seq: int,
+        after: str | None = None,
+        limit: int = 100,
+        order: MemberOrder = "oldest",
+    ) -> Page:
+        return self._folded(seq).members(cluster_id, after=after, limit=limit, order=order)
 
     def _folded(self, seq: int) -> ClusterState:
         if seq > self._position.seq:

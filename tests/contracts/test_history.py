@@ -14,7 +14,7 @@ from neardup.errors import ClusterConflictError, HistoryBehindError, InvalidCurs
 from neardup.ports import History
 from neardup.settings import OpenSearchSettings, Settings
 from neardup.testing import STEPS, InMemoryHistory, entries_of, ledger_of, make_decision, position_of
-from neardup.types import ClusterId, ImageId, Member, PastCluster, Position
+from neardup.types import ClusterId, ImageId, Member, MemberOrder, PastCluster, Position
 from opensearch_templates.connection import connect
 from opensearch_templates.names import LedgerIndexNames
 from opensearch_templates.setup import drop_namespace, setup_index
@@ -57,10 +57,10 @@ def apply(history: History, *entries: Entry) -> None:
     history.apply(entries, upto=position_of(entries[-1]))
 
 
-def all_members(history: History, cluster_id: ClusterId, seq: int, limit: int) -> list[Member]:
+def all_members(history: History, cluster_id: ClusterId, seq: int, limit: int, order: MemberOrder) -> list[Member]:
     members, after = list[Member](), None
     while True:
-        page = history.members_at(cluster_id, seq=seq, after=after, limit=limit)
+        page = history.members_at(cluster_id, seq=seq, after=after, limit=limit, order=order)
         members += page.members
         if page.after is None:
             return members
@@ -77,9 +77,11 @@ def assert_equals_fold(history: History, entries: list[Entry], seq: int) -> None
     for info in state.clusters():
         past = PastCluster(cluster_id=info.cluster_id, head=info.head, size=info.size, seq=seq)
         assert history.cluster_at(info.cluster_id, seq=seq) == past
-        members = list(state.members(info.cluster_id).members)
+        orders: tuple[MemberOrder, ...] = ("oldest", "newest")
         for part in (*info.merged, info.cluster_id):
-            assert all_members(history, part, seq, limit=2) == members
+            for order in orders:
+                members = list(state.members(info.cluster_id, order=order).members)
+                assert all_members(history, part, seq, limit=2, order=order) == members
     assert history.cluster_at(ClusterId("unknown"), seq=seq) is None
     assert history.members_at(ClusterId("unknown"), seq=seq).members == ()
 
