@@ -22,6 +22,7 @@ __all__ = ["HeadLookups"]
 TOGETHER: Final = 1000
 _NOBODY_LISTENS: Final = "redis://127.0.0.1:1/0"
 _WARM_UP: Final = 300
+_ZIPF: Final = 1.1
 _CACHE_BATCH: Final = 2000
 
 
@@ -57,6 +58,27 @@ class HeadLookups:
         raw.fill([(image_id, placement.head) for image_id, placement in self._store.placements(list(named)).items()])
         self._row("redis-py, GET or MGET", raw.heads, single, together)
         self._row("gremlinpython, bytecode", gremlin.heads, single, together)
+
+    def hit_rate(self, lookups: int) -> None:
+        """Images asked for as people do, a few very often (Zipf), of a cache that is cold at the start; a hundredth is
+        not decided yet."""
+        self.cache.clear()
+        heads = Heads(self._store, self.cache)
+        ranks = self._random.permutation(self._corpus.last) + 1
+        asked = self._random.zipf(_ZIPF, size=lookups) % self._corpus.last
+        for number, rank in enumerate(asked):
+            unknown = number % 100 == 0
+            heads.placements([image_name(self._corpus.last + 10_000_000) if unknown else image_name(int(ranks[rank]))])
+        counts = heads.counts
+        self._report.row(
+            "hit rate of the cache, cold at the start",
+            images=self._corpus.last,
+            lookups=lookups,
+            hits=counts.hits,
+            known_not_to_be_there=counts.known_absent,
+            read_from_the_graph=counts.misses,
+            hit_rate=counts.hit_rate,
+        )
 
     def memory(self) -> None:
         """Bytes of Redis for one image, when all of the corpus is in the cache."""

@@ -25,17 +25,20 @@ GetPage = Callable[[int], Page]
 """The page after the member of this seq."""
 
 
-def measure_pages(cluster: Cluster, get: GetPage, *, pages: int) -> Milliseconds:
-    """The times of `pages` pages at each depth, depths in turn; every page is compared with what was loaded."""
+def measure_pages(cluster: Cluster, get: GetPage, *, pages: int, newest: bool = False) -> Milliseconds:
+    """The times of `pages` pages at each depth, depths in turn; every page is compared with what was loaded. `newest`:
+    `get` gives the page before the member of its seq, and the start is at the newest member."""
     random = np.random.default_rng(cluster.size)
     spent: Milliseconds = {depth: [] for depth in DEPTHS}
     for _ in range(pages):
         for depth, part in DEPTHS.items():
-            after = cluster.first - 1 + _offset(cluster.size, part, random)
+            offset = _offset(cluster.size, part, random)
+            after = cluster.last + 1 - offset if newest else cluster.first - 1 + offset
             begun = time.perf_counter()
             page = get(after)
             spent[depth].append((time.perf_counter() - begun) * 1e3)
-            expected = [image_name(seq) for seq in range(after + 1, after + PAGE + 1)]
+            seqs = range(after - 1, after - PAGE - 1, -1) if newest else range(after + 1, after + PAGE + 1)
+            expected = [image_name(seq) for seq in seqs]
             assert [member.image_id for member in page.members] == expected, f"a wrong page after {after}"
     return spent
 

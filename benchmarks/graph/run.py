@@ -17,7 +17,7 @@ from graph.gremlin import Gremlin
 from graph.janusgraph import GraphNames, JanusGraphClusterStore
 from graph.redis_cache import setup_functions
 from graph.schema import setup_schema
-from neardup.cursors import DIGEST_LENGTH, format_cursor
+from neardup.cursors import DIGEST_LENGTH, format_cursor, format_newest
 from neardup.redis import connect
 from neardup.settings import Settings
 from neardup.types import Page
@@ -65,7 +65,8 @@ def run(report: Report, settings: Settings, plan: Plan) -> None:
         report.note("look-ups")
         heads = HeadLookups(report, settings, corpus, store, client)
         heads.measure(raw, lookups=plan.lookups, batches=plan.batches)
-        report.note("memory of the cache")
+        report.note("hit rate and memory of the cache")
+        heads.hit_rate(10 * plan.lookups)
         heads.memory()
     client.close()
 
@@ -112,12 +113,18 @@ class _Pages:
         def ours(after: int) -> Page:
             return store.members(cluster.cluster_id, after=format_cursor(after, part), limit=PAGE)
 
+        def newest(after: int) -> Page:
+            return store.members(cluster.cluster_id, after=format_newest(after), limit=PAGE, order="newest")
+
         measure_pages(cluster, ours, pages=_WARM_UP_PAGES // 3)
         idle = measure_pages(cluster, ours, pages=plan.pages)
         summarise(report, title, "product, idle", cluster, idle)
         measure_pages(cluster, lambda after: self._raw.page(cluster, after, PAGE), pages=_WARM_UP_PAGES // 3)
         peer = measure_pages(cluster, lambda after: self._raw.page(cluster, after, PAGE), pages=plan.pages)
         summarise(report, title, "gremlinpython, idle", cluster, peer)
+        measure_pages(cluster, newest, pages=_WARM_UP_PAGES // 3, newest=True)
+        backwards = measure_pages(cluster, newest, pages=plan.pages, newest=True)
+        summarise(report, title, "product, newest first, idle", cluster, backwards)
         with self._writer(cluster) as writer:
             busy = measure_pages(cluster, ours, pages=plan.pages)
             walk_while_growing(report, cluster, store, limit=plan.walk_limit)
