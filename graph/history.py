@@ -104,6 +104,7 @@ def document_body(document: LedgerDocument) -> dict[str, Any]:
                 "rule": entry.rule,
                 "image_id": entry.image_id,
                 "segment": entry.segment,
+                "joined": entry.previous_seq is None or entry.previous_cluster is not None,
                 "member_seq": document.member_seq,
                 "until_seq": document.until_seq,
             }

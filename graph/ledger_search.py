@@ -95,17 +95,18 @@ class LedgerSearch:
 
     def count(self, parts: Sequence[ClusterId], seq: int) -> dict[ClusterId, int]:
         """How many members these parts had at `seq`; empty parts are absent."""
+        return self.largest(all_of({"terms": {"segment": list(parts)}}, *standing_at(seq)), len(parts))
+
+    def largest(self, query: Query, limit: int) -> dict[ClusterId, int]:
+        """The parts with the most decisions that fit, and how many."""
+        by_part = {"terms": {"field": "segment", "size": limit, "shard_size": max(1000, 2 * limit)}}
         with search_errors("counting members"):
             answer = self._client.search(
                 index=self._index,
-                body={
-                    "size": 0,
-                    "query": all_of({"terms": {"segment": list(parts)}}, *standing_at(seq)),
-                    "aggs": {"parts": {"terms": {"field": "segment", "size": len(parts)}}},
-                },
+                body={"size": 0, "query": query, "aggs": {"parts": by_part}},
                 params=_WHOLE,
             )
-        return {bucket["key"]: bucket["doc_count"] for bucket in answer["aggregations"]["parts"]["buckets"]}
+        return {ClusterId(row["key"]): row["doc_count"] for row in answer["aggregations"]["parts"]["buckets"]}
 
     def documents(self, seqs: set[int]) -> dict[int, LedgerDocument]:
         """These documents, in real time. Raises SearchUnavailableError when one is missing."""

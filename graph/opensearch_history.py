@@ -58,6 +58,9 @@ class OpenSearchHistory:
         query = all_of(about, up_to(self.position().seq), {"range": {"seq": {"gt": after}}})
         return self._entries(query, order="asc", limit=limit)
 
+    def growth(self, since_ms: int, *, limit: int = 100) -> dict[ClusterId, int]:
+        return self._index.largest(all_of({"term": {"joined": True}}, {"range": {"at_ms": {"gte": since_ms}}}), limit)
+
     def last_seq_at(self, at_ms: int) -> int:
         last = self.position().seq
         later = self._entries(all_of({"range": {"at_ms": {"gt": at_ms}}}, up_to(last)), order="asc", limit=1)

@@ -285,6 +285,11 @@ class History(Projection, Protocol):
         """The entries with seq > `after` that are about one of these clusters, oldest first. `limit` 1 to 10,000."""
         ...
 
+    def growth(self, since_ms: int, *, limit: int = 100) -> dict[ClusterId, int]:
+        """How many images joined each cluster with decisions of proposals or commands made since this moment: the
+        `limit` clusters that most joined, by the names of their own parts."""
+        ...
+
     def last_seq_at(self, at_ms: int) -> int:
         """The last seq of the longest beginning of the ledger in which nothing was proposed or commanded after this
         moment, milliseconds since the epoch."""

@@ -1,7 +1,5 @@
-"""`neardup query`, `head`, `members`, `clusters export`: what people and systems ask."""
+"""`neardup query`, `head`, `members`: what people and systems ask."""
 
-import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
     from query.similar_images import Lookup, SimilarImages
 
-__all__ = ["clusters", "file_or_id", "head", "members", "query"]
+__all__ = ["cluster_json", "file_or_id", "head", "members", "query"]
 
 _LONGEST_WAIT_SECONDS = 6.0
 
@@ -124,7 +122,7 @@ def members(*, head_id: str, limit: int, after: str | None, newest: bool, as_of:
         order: MemberOrder = "newest" if newest else "oldest"
         page = clusters_then.members(cluster.cluster_id, after=after, limit=limit, order=order)
     if as_json:
-        print_json(_cluster_json(cluster) | _page_json(page))
+        print_json(cluster_json(cluster) | _page_json(page))
         return
     for member in page.members:
         click.echo(member.image_id)
@@ -133,27 +131,6 @@ def members(*, head_id: str, limit: int, after: str | None, newest: bool, as_of:
             f"{' --newest' if newest else ''}{f' --as-of {cluster.seq}' if isinstance(cluster, PastCluster) else ''}"
         )
         click.echo(f"more: neardup members {head_id} --limit {limit}{options} --after {page.after}", err=True)
-
-
-@click.group()
-def clusters() -> None:
-    """Clusters as a whole."""
-
-
-@clusters.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: standard output.")
-@json_option
-def export(output: Path | None, as_json: bool) -> None:
-    """Every image with its head, as CSV (image_id,head), or as JSON lines."""
-    with opened() as wiring, click.open_file(str(output) if output else "-", "w", encoding="utf-8") as stream:
-        rows = wiring.store.placements_all()
-        if as_json:
-            for row in rows:
-                stream.write(json.dumps({"image_id": row.image_id, "head": row.head}, ensure_ascii=False) + "\n")
-        else:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(("image_id", "head"))
-            writer.writerows((row.image_id, row.head) for row in rows)
 
 
 def _filter(pairs: tuple[str, ...], created_from: str | None, created_before: str | None) -> SearchFilter | None:
@@ -198,7 +175,8 @@ def file_or_id(similar: "SimilarImages", text: str) -> ImageId:
     return ImageId(text)
 
 
-def _cluster_json(cluster: ClusterInfo | PastCluster) -> dict[str, Any]:
+def cluster_json(cluster: ClusterInfo | PastCluster) -> dict[str, Any]:
+    """A cluster, now or as it was, as JSON."""
     if isinstance(cluster, PastCluster):
         return {"cluster_id": cluster.cluster_id, "head": cluster.head, "size": cluster.size, "as_of_seq": cluster.seq}
     return {
@@ -224,7 +202,7 @@ def _lookup_json(found: "Lookup", page: Page | None, limit: int) -> dict[str, An
         "match": None
         if found.match is None
         else {"image_id": found.match.image_id, "score": found.match.score, "overlap": found.match.overlap},
-        "cluster": None if found.cluster is None or page is None else _cluster_json(found.cluster) | _page_json(page),
+        "cluster": None if found.cluster is None or page is None else cluster_json(found.cluster) | _page_json(page),
         "candidates": [
             {"image_id": match.image_id, "score": match.score, "overlap": match.overlap}
             for match in found.candidates[:limit]

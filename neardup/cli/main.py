@@ -28,7 +28,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "history": ("neardup.cli.history:history", "What the ledger says of an image or a cluster."),
     "watch": ("neardup.cli.watch:watch", "Follow who joins and leaves a cluster."),
     "explain": ("neardup.cli.explain:explain", "Why one image is a candidate of another, or why not."),
-    "clusters": ("neardup.cli.lookup:clusters", "Clusters as a whole."),
+    "clusters": ("neardup.cli.clusters:clusters", "Clusters as a whole."),
     "index": ("neardup.cli.index:index", "The index: its state, and merging it."),
     "search-limits": ("neardup.cli.search_limits:search_limits", "How much of the search limit is in use."),
     "dead-letters": ("neardup.cli.dead_letters:dead_letters", "Messages that could not be processed."),

@@ -98,12 +98,16 @@ def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
 
 
 def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from functools import partial
+
     from graph.cache_projection import CacheProjection
     from graph.heads_feed import HeadsFeed
     from graph.kafka_log import KafkaProposalLog
     from graph.projector_process import ProjectorProcess
     from indexer.index_projection import IndexProjection
+    from neardup.cli.alarms import look_now_and_then
 
+    every = wiring.settings.alarm.every_seconds
     ProjectorProcess(
         wiring.kafka,
         wiring.topics,
@@ -121,6 +125,7 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
         },
         # Each step of the index ends in a refresh: when much waits, many images share one.
         batches={"index": 2000, "history": 2000},
+        beside={"alarms": partial(look_now_and_then, wiring.suspicious_clusters, every)} if every else {},
         instance_id=instance_id,
         stop=stop,
     ).run()

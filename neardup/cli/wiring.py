@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from opensearch_templates.names import IndexNames
     from query.heads import Heads
     from query.similar_images import SimilarImages
+    from query.suspicion import SuspiciousClusters
 
 __all__ = ["Wiring", "check_embedder", "load_fitted", "opened", "resolve"]
 
@@ -284,6 +285,21 @@ class Wiring:
         from opensearch_templates.names import LedgerIndexNames
 
         return OpenSearchHistory(self.opensearch, LedgerIndexNames(self.settings.namespace))
+
+    @cached_property
+    def suspicious_clusters(self) -> "SuspiciousClusters":
+        """Who looks for clusters that grow fast or do not hold together."""
+        from neardup.clock import SystemClock
+        from query.suspicion import SuspiciousClusters
+
+        return SuspiciousClusters(
+            history=self.history,
+            store=self.store,
+            search=self.unlimited_search,
+            scorer=self.scorer,
+            settings=self.settings.alarm,
+            clock=SystemClock(),
+        )
 
     @cached_property
     def similar_images(self) -> "SimilarImages":

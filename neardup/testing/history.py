@@ -1,9 +1,10 @@
 """The history in memory: the ledger kept, and folded anew for every question about the past."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from neardup.clusters import ClusterState, require_consecutive
-from neardup.entries import Entry, clusters_of, images_of
+from neardup.entries import Decision, Entry, clusters_of, images_of
 from neardup.errors import ClusterConflictError, HistoryBehindError
 from neardup.types import ClusterId, ImageId, MemberOrder, Page, PastCluster, Placement, Position
 
@@ -36,6 +37,16 @@ class InMemoryHistory:
     def following(self, cluster_ids: Sequence[ClusterId], *, after: int, limit: int = 100) -> tuple[Entry, ...]:
         found = [entry for entry in self._entries if entry.seq > after and set(clusters_of(entry)) & set(cluster_ids)]
         return tuple(found[:limit])
+
+    def growth(self, since_ms: int, *, limit: int = 100) -> dict[ClusterId, int]:
+        joined = Counter(
+            entry.cluster_id
+            for entry in self._entries
+            if isinstance(entry, Decision)
+            and entry.at_ms >= since_ms
+            and (entry.previous_seq is None or entry.previous_cluster is not None)
+        )
+        return dict(joined.most_common(limit))
 
     def last_seq_at(self, at_ms: int) -> int:
         later = [entry.seq for entry in self._entries if entry.at_ms > at_ms]

@@ -146,6 +146,16 @@ def test_a_moment_is_the_beginning_in_which_nothing_is_later(new_history: NewHis
     assert [history.last_seq_at(moment) for moment in (50, 100, 250, 300, 399, 400)] == [0, 1, 1, 3, 3, 5]
 
 
+def test_growth_counts_who_joined_since(new_history: NewHistory) -> None:
+    history = new_history()
+    entries = ledger_of([("a", "a"), ("b", "b"), ("c", "a"), ("c", "b"), ("d", "b"), ("b", "b")])
+    apply(history, *entries)
+    since = entries[2].at_ms
+    assert history.growth(since) == {"b": 2, "a": 1}
+    assert history.growth(since, limit=1) == {"b": 2}
+    assert history.growth(entries[-1].at_ms) == {}
+
+
 def test_the_future_is_not_answered(new_history: NewHistory) -> None:
     history = new_history()
     apply(history, make_decision(1, "a", "a"))
