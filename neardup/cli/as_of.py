@@ -21,11 +21,10 @@ as_of_option = click.option(
 
 def past_images(wiring: "Wiring", text: str) -> "PastImages":
     """The clusters as of what the option says. Raises click.BadParameter."""
-    from query.past import PastImages
-
+    similar = wiring.similar_images
     if text.isascii() and text.isdigit():
-        return PastImages(wiring.history, int(text))
+        return similar.as_of(int(text))
     try:
-        return PastImages.at(wiring.history, epoch_ms(text))
+        return similar.as_of_time(epoch_ms(text))
     except ValueError as exc:
         raise click.BadParameter(f"{exc}; or write a seq", param_hint="--as-of") from exc

@@ -314,6 +314,7 @@ class Wiring:
             scorer=self.scorer,
             store=self.store,
             heads=self.heads,
+            history=self.history,
             probes=search.probes,
             candidate_limit=search.candidate_limit,
             minimum_overlap=search.minimum_overlap,
