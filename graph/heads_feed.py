@@ -1,7 +1,8 @@
-"""The change feed: two compacted topics for systems that act on clusters. A projection.
+"""The change feed: topics for systems that act on clusters. A projection.
 
 `heads`: image id -> cluster and head, a message for every decision. `clusters`: cluster id -> root and head, for what
-changes the head of many images at once, whose number has no bound: a promotion, a merge.
+changes the head of many images at once, whose number has no bound: a promotion, a merge. Both are compacted, so they
+lose what lies between; `moves` has every change, in the order of the ledger, for some days.
 """
 
 import json
@@ -12,11 +13,12 @@ from functools import partial
 from kafka import TopicPartition
 from kafka.structs import OffsetAndMetadata
 
+from graph.moves import move_of
 from neardup.crashpoints import crash_point
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
 from neardup.kafka import ANSWER_MS, Kafka, Outgoing, RenewedConsumer, RenewedProducer
-from neardup.messages import ClusterChange, HeadChange
+from neardup.messages import ClusterChange, ClusterMove, HeadChange
 from neardup.topics import Topics
 from neardup.types import ClusterId, Position
 
@@ -49,7 +51,7 @@ class HeadsFeed:
         changes = [
             Outgoing(topic, key.encode(), None if change is None else change.encode())
             for entry in entries
-            for topic, key, change in changes_of(entry, self._topics)
+            for topic, key, change in (*_move(entry, self._topics), *changes_of(entry, self._topics))
         ]
         self._producer.write(changes, "writing the change feed")
         crash_point("project.feed-sent")
@@ -83,6 +85,12 @@ def changes_of(entry: Entry, topics: Topics) -> Iterator[tuple[str, str, HeadCha
                 yield clusters, entry.cluster_id, _of_cluster(entry.cluster_id, entry, entry.cluster_id)
         case _:
             pass
+
+
+def _move(entry: Entry, topics: Topics) -> Iterator[tuple[str, str, ClusterMove]]:
+    move = move_of(entry)
+    if move is not None:
+        yield topics.moves, move.image_id or move.cluster_id or "", move
 
 
 def _of_image(decision: Decision) -> HeadChange:

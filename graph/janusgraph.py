@@ -10,10 +10,10 @@ from gremlin_python.statics import long
 from graph.gremlin import Gremlin
 from neardup.clusters import require_consecutive
 from neardup.crashpoints import crash_point
-from neardup.cursors import DIGEST_LENGTH, format_cursor, no_such_segment, parse_cursor
+from neardup.cursors import DIGEST_LENGTH, format_cursor, format_newest, no_such_segment, parse_cursor, parse_newest
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, ImageId, Member, Page, Placement, Position, Segment
+from neardup.types import ClusterId, ClusterInfo, ImageId, Member, MemberOrder, Page, Placement, Position, Segment
 
 __all__ = ["GraphNames", "JanusGraphClusterStore"]
 
@@ -130,7 +130,11 @@ class JanusGraphClusterStore:
             for row in rows
         )
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100) -> Page:
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        if order == "newest":
+            return self._newest(cluster_id, below=parse_newest(after), limit=limit)
         seq, digest = parse_cursor(after)
         outcome, rows = self._gremlin.run(
             "members",
@@ -148,6 +152,21 @@ class JanusGraphClusterStore:
         members = tuple(Member(image_id=ImageId(row[0]), seq=row[1]) for row in rows[:limit])
         more = len(rows) > limit and members
         return Page(members=members, after=format_cursor(*rows[limit - 1][1:]) if more else None)
+
+    def _newest(self, cluster_id: ClusterId, *, below: int, limit: int) -> Page:
+        rows = self._gremlin.run(
+            "members_newest",
+            {
+                "cluster": self._names.cluster_uid(cluster_id),
+                "projection": self._names.projection_uid,
+                "member": self._names.member,
+                "before": long(below),
+                "limit": long(limit + 1),
+            },
+        )
+        members = tuple(Member(image_id=ImageId(row[0]), seq=row[1]) for row in rows[:limit])
+        more = len(rows) > limit and members
+        return Page(members=members, after=format_newest(members[-1].seq) if more else None)
 
     def placements_all(self) -> Iterator[Placement]:
         """Walks the seqs up to the position at the start; an image that is decided again meanwhile is given as it is

@@ -44,6 +44,10 @@ class KafkaLedger:
             )
         return entries
 
+    def end(self) -> int:
+        """The offset behind the last committed entry, transaction markers counted."""
+        return self._reader.end()
+
     def tail(self, count: int) -> list[tuple[Position, Entry]]:
         """The last entries, at least `count` or all."""
         return _entries(self._reader.tail(count))

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import structlog
 
+from graph.freshness import Voucher
 from neardup.backoff import BackOff
 from neardup.errors import ClusterConflictError, UnavailableError
-from neardup.ports import Ledger, Projection
+from neardup.ports import Ledger, Projection, Vouched
 from neardup.types import Position
 
 __all__ = ["Projector"]
@@ -24,6 +25,7 @@ class Projector:
         self._projection = projection
         self._batch = batch
         self._position: Position | None = None
+        self._voucher = Voucher(ledger, projection) if isinstance(projection, Vouched) else None
 
     def step(self) -> int:
         """Apply the next entries; returns how many. Raises UnavailableError: call again later."""
@@ -33,6 +35,8 @@ class Projector:
             _log.info("projection continues", projection=self.name, seq=position.seq)
         # Unknown until the step has succeeded: after any error the projection is asked again.
         self._position = None
+        if self._voucher is not None:
+            self._voucher.before_reading()
         entries = self._ledger.read(after=position, limit=self._batch)
         if entries:
             upto = entries[-1][0]
@@ -42,6 +46,8 @@ class Projector:
                 _log.warning("projection stands elsewhere", projection=self.name, error=str(exc))
                 return 0
             position = upto
+        if self._voucher is not None:
+            self._voucher.applied(position, at_end=not entries)
         self._position = position
         return len(entries)
 

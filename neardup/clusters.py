@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from neardup.cursors import DIGEST_LENGTH, format_cursor, no_such_segment, parse_cursor
+from neardup.cursors import DIGEST_LENGTH, format_cursor, format_newest, no_such_segment, parse_cursor, parse_newest
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, ImageId, Member, Page, Placement, Position, Segment
+from neardup.types import ClusterId, ClusterInfo, ImageId, Member, MemberOrder, Page, Placement, Position, Segment
 
 __all__ = ["ClusterState", "Part", "placement_of", "require_consecutive"]
 
@@ -202,11 +202,20 @@ class ClusterState:
         placed = self._images.get(image_id)
         return None if placed is None else self._clusters[placed.segment].members[image_id]
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int | None = None) -> Page:
+    def members(
+        self,
+        cluster_id: ClusterId,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        order: MemberOrder = "oldest",
+    ) -> Page:
         """The members behind the cursor, in order; all of them when `limit` is None. Raises InvalidCursorError."""
         if cluster_id not in self._clusters:
             return Page(members=(), after=None)
         parts = self._parts(self._resolve(cluster_id))
+        if order == "newest":
+            return _newest(parts.values(), below=parse_newest(after), limit=limit)
         names = list(parts)
         seq, digest = parse_cursor(after)
         index = next((at for at, name in enumerate(names) if not digest or _digest(name) == digest), None)
@@ -312,6 +321,15 @@ class ClusterState:
         if cluster is None or cluster.root is not None:
             raise ClusterConflictError(f"cluster {cluster_id!r} is {'not there' if cluster is None else 'a part'}")
         return cluster
+
+
+def _newest(parts: Iterable[_Cluster], *, below: int, limit: int | None) -> Page:
+    found = [
+        Member(image_id=image_id, seq=seq) for part in parts for image_id, seq in part.members.items() if seq < below
+    ]
+    found.sort(key=lambda member: member.seq, reverse=True)
+    page = found if limit is None else found[:limit]
+    return Page(members=tuple(page), after=format_newest(page[-1].seq) if len(found) > len(page) > 0 else None)
 
 
 def _digest(segment: ClusterId) -> str:

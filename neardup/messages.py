@@ -1,7 +1,7 @@
 """Messages on Kafka: JSON with base64 arrays, validated at the edge. docs/messages.md is written for producers.
 
-The embedding (input), the head change and the cluster change (output). The topic of joined images is between our own
-processes, as is what `neardup.records` has.
+The embedding (input), the head change, the cluster change and the move (output). The topic of joined images is between
+our own processes, as is what `neardup.records` has.
 """
 
 import base64
@@ -29,6 +29,7 @@ from neardup.types import ClusterId, Image, ImageId, Vector
 __all__ = [
     "BucketArray",
     "ClusterChange",
+    "ClusterMove",
     "EmbeddingMessage",
     "HalfArray",
     "HeadChange",
@@ -36,6 +37,7 @@ __all__ = [
     "ImageRecord",
     "Message",
     "Metadata",
+    "MoveKind",
     "Version",
     "half",
     "invalid_message",
@@ -218,6 +220,29 @@ class ClusterChange(Message):
     head: ImageId
     revision: int
     reason: Literal["head-changed", "cluster-merged", "cluster-unmerged", "image-erased"]
+    at_ms: int
+
+    def encode(self) -> bytes:
+        """This message as bytes of JSON."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+MoveKind = Literal["joined", "head-changed", "cluster-merged", "cluster-unmerged", "image-erased"]
+
+
+class ClusterMove(Message):
+    """One message of the log of moves: a change of the members or the head of some cluster, in the order of `seq`."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    seq: int
+    kind: MoveKind
+    image_id: ImageId | None
+    cluster_id: ClusterId | None
+    other_cluster_id: ClusterId | None
+    head: ImageId | None
+    rule: str | None
+    actor: str
+    reason: str | None
     at_ms: int
 
     def encode(self) -> bytes:

@@ -15,6 +15,7 @@ from neardup.errors import ConfigError
 from neardup.lanes import LaneLimits, lane_limits
 
 __all__ = [
+    "AlarmSettings",
     "AssignSettings",
     "DecodeSettings",
     "IngestSettings",
@@ -63,6 +64,7 @@ class KafkaSettings(_Group):
     partitions: int = Field(4, ge=1, le=1024, description="partitions of the embedding and image topics")
     replication_factor: int = Field(1, ge=1, le=7, description="copies of every topic")
     proposal_retention_hours: int = Field(168, ge=1, description="how long proposals stay readable")
+    move_retention_hours: int = Field(168, ge=1, description="how long the log of moves stays readable")
 
 
 class OpenSearchSettings(_Group):
@@ -117,6 +119,10 @@ class RedisSettings(_Group):
     url: SecretStr | None = Field(None, description="redis(s)://…; empty: the local engine")
     ttl_seconds: int = Field(604800, ge=1, description="an unused entry is forgotten after this time")
     timeout_seconds: float = Field(0.5, gt=0, description="a slower answer counts as a miss")
+    absent_seconds: float = Field(1.0, ge=0.001, le=60, description="how long a look-up in vain is remembered")
+    stale_seconds: float = Field(
+        5.0, ge=2, description="the head cache is not read when it may lack decisions that are older"
+    )
 
 
 class DecodeSettings(_Group):
@@ -207,6 +213,21 @@ class AssignSettings(_Group):
     session_timeout_ms: int = Field(3000, ge=1000, description="silence after which a standby takes over")
 
 
+class AlarmSettings(_Group):
+    """When a cluster is suspicious, and how often the project role looks."""
+
+    every_seconds: float = Field(
+        300.0, ge=0, description="time between two looks of the project role; 0: it never does"
+    )
+    growth_hours: float = Field(1.0, gt=0, le=720, description="the window in which new members are counted")
+    growth_members: int = Field(1_000, ge=1, description="more new members than this in the window are suspicious")
+    smallest_cluster: int = Field(4, ge=2, description="members from which on a cluster is sampled")
+    sample: int = Field(16, ge=2, le=100, description="members of a cluster that are scored, each against each")
+    score_bound: float | None = Field(
+        None, gt=0, le=1, description="a lower mean score is suspicious; empty: the head bound of the model"
+    )
+
+
 class LocalSettings(_Group):
     """The local engines of `neardup engines`."""
 
@@ -246,6 +267,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     ingest: IngestSettings = IngestSettings()
     assign: AssignSettings = AssignSettings()
+    alarm: AlarmSettings = AlarmSettings()
     local: LocalSettings = Field(default_factory=LocalSettings)
 
 

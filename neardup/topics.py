@@ -57,6 +57,11 @@ class Topics:
         return f"{self.namespace}.clusters"
 
     @property
+    def moves(self) -> str:
+        """Every change of the members or the head of a cluster, one partition: in the order of the ledger."""
+        return f"{self.namespace}.moves"
+
+    @property
     def standing(self) -> str:
         """What people said and what still holds, one partition, compacted: written with the ledger."""
         return f"{self.namespace}.standing"

@@ -9,21 +9,21 @@ from neardup.errors import SearchUnavailableError
 from neardup.types import Position
 from opensearch_templates.connection import search_errors
 from opensearch_templates.documents import document_of_position, position_of_document
-from opensearch_templates.names import IndexNames, projections_index
+from opensearch_templates.names import PositionNames, projections_index
 
 __all__ = ["read_position", "write_position"]
 
 _ATTEMPTS = 5
 
 
-def read_position(client: OpenSearch, names: IndexNames) -> Position:
+def read_position(client: OpenSearch, names: PositionNames) -> Position:
     """The recorded position; the zero position when there is none. Raises SearchUnavailableError."""
     with search_errors("reading the position"):
         found = client.get(index=projections_index(names.namespace), id=names.read, ignore=404)
     return position_of_document(found["_source"]) if found.get("found") else Position()
 
 
-def write_position(client: OpenSearch, names: IndexNames, position: Position) -> None:
+def write_position(client: OpenSearch, names: PositionNames, position: Position) -> None:
     """Record a position; an older one than the recorded changes nothing. Raises SearchUnavailableError.
 
     Compared and set by the document's sequence number. Not by an external version: those outlive the document, and the

@@ -71,8 +71,8 @@ def _propose(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
 
 
 def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
-    from graph.assigner import AssignerRules
     from graph.assigner_process import AssignerProcess
+    from graph.outcome import AssignerRules
 
     settings = wiring.settings
     AssignerProcess(
@@ -98,11 +98,16 @@ def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
 
 
 def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from functools import partial
+
+    from graph.cache_projection import CacheProjection
     from graph.heads_feed import HeadsFeed
     from graph.kafka_log import KafkaProposalLog
     from graph.projector_process import ProjectorProcess
     from indexer.index_projection import IndexProjection
+    from neardup.cli.alarms import look_now_and_then
 
+    every = wiring.settings.alarm.every_seconds
     ProjectorProcess(
         wiring.kafka,
         wiring.topics,
@@ -114,11 +119,13 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
                 KafkaProposalLog(wiring.kafka, wiring.topics),
                 lsh_version=wiring.lsh.version,
             ),
-            "cache": lambda: wiring.cache,
+            "cache": lambda: CacheProjection(wiring.cache, wiring.store),
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
+            "history": lambda: wiring.history,
         },
         # Each step of the index ends in a refresh: when much waits, many images share one.
-        batches={"index": 2000},
+        batches={"index": 2000, "history": 2000},
+        beside={"alarms": partial(look_now_and_then, wiring.suspicious_clusters, every)} if every else {},
         instance_id=instance_id,
         stop=stop,
     ).run()

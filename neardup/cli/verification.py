@@ -233,7 +233,7 @@ class Verification:
                 return
 
     def _cache(self, scope: _Scope) -> Compare:
-        found = list(self._wiring.cache.placements(list(scope.images)).values())
+        found = [known for known in self._wiring.cache.placements(list(scope.images)).values() if known is not None]
         return lambda state: compare_placements("cache", state, found)
 
     def _index(self, scope: _Scope) -> Compare:

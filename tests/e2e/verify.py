@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from neardup.cli.verification import Verification
 from neardup.cli.wiring import Wiring
 from neardup.clusters import ClusterState
+from neardup.entries import Entry
 from neardup.types import ImageId
 
 
@@ -15,3 +16,9 @@ def assert_projections_equal_ledger(wiring: Wiring, published: Iterable[ImageId]
     assert not found, "\n".join(map(str, found))
     assert {placement.image_id for placement in state.placements()} == set(published)
     return state
+
+
+def read_ledger(wiring: Wiring) -> list[Entry]:
+    """Every entry."""
+    with Verification(wiring) as verification:
+        return verification.ledger()

@@ -113,6 +113,7 @@ def test_setup_plans_then_does_then_has_nothing_to_do(client: OpenSearch) -> Non
     assert planned == [
         f"index template {NAMES.stem}: version 2",
         f"index {NAMESPACE}-projections",
+        f"index {NAMESPACE}-ledger",
         f"index {NAMES.index} with aliases {NAMES.read}, {NAMES.write}",
     ]
     assert setup_index(client, SETTINGS, LSH_VERSION) == []

@@ -20,6 +20,7 @@ from neardup.testing import (
     DigestEmbedder,
     InMemoryClusterStore,
     InMemoryHeadCache,
+    InMemoryHistory,
     InMemoryIndex,
     ledger_of,
     position_of,
@@ -64,6 +65,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> Ports:
         scorer=CosineScorer(),
         store=store,
         heads=Heads(store, InMemoryHeadCache()),
+        history=InMemoryHistory(),
     )
 
     ports = Ports(store, similar)

@@ -10,7 +10,7 @@ import pytest
 
 from neardup.entries import Rule
 from neardup.errors import InvalidMessageError
-from neardup.messages import ClusterChange, EmbeddingMessage, HeadChange
+from neardup.messages import ClusterChange, ClusterMove, EmbeddingMessage, HeadChange, MoveKind
 
 ROOT = Path(__file__).parents[3]
 MESSAGES = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -49,6 +49,12 @@ def test_the_head_change_is_what_is_written() -> None:
 def test_the_cluster_change_is_what_is_written() -> None:
     raw = _example(MESSAGES, "cluster-change")
     assert json.loads(ClusterChange.decode(raw.encode()).encode()) == json.loads(raw)
+
+
+def test_the_move_is_what_is_written() -> None:
+    raw = _example(MESSAGES, "move")
+    assert json.loads(ClusterMove.decode(raw.encode()).encode()) == json.loads(raw)
+    assert [kind for kind in get_args(MoveKind) if f"| `{kind}` |" not in MESSAGES] == []
 
 
 def test_every_rule_is_explained() -> None:
