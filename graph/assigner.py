@@ -9,19 +9,19 @@ the graph shows the command: so what commands do need not be known here a second
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import takewhile
-
-import numpy as np
 
 from graph.answer import World, free_cluster_id
 from graph.assignment import Assignment, PlacedMatch, Said, assign
+from graph.batch import BEFORE, Item, plan_batch
 from graph.commanding import answer_command
+from graph.outcome import AssignerRules, Outcome
 from graph.recent import RecentPlacements, Remembered
 from graph.restore import Past
+from graph.said import concerned, said_of
 from graph.standing import Standing
 from neardup.commands import Command, Request
-from neardup.entries import Barred, Decision, Entry, Evidence, ImageErased, NotMoved, Refused, Unchanged
+from neardup.entries import Decision, Evidence, ImageErased, NotMoved, Refused, Unchanged
 from neardup.errors import (
     ClusterStoreUnavailableError,
     IncompatibleIndexError,
@@ -30,7 +30,6 @@ from neardup.errors import (
 )
 from neardup.lsh import overlaps
 from neardup.ports import CandidateSearch, Clock, ClusterStore, PairScorer
-from neardup.standing import StandingChange
 from neardup.types import (
     ClusterId,
     ClusterInfo,
@@ -40,53 +39,14 @@ from neardup.types import (
     Placement,
     Proposal,
     Requeue,
-    Scores,
 )
 
-__all__ = ["Assigner", "AssignerRules", "Outcome"]
+__all__ = ["Assigner"]
 
 _KEPT_MATCHES = 10
-_BEFORE, _NOT_INDEXED = -1, -2
+_NOT_INDEXED = BEFORE - 1
 _LOOK_EVERY_SECONDS = 0.005
 _LOOKS = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssignerRules:
-    """`window`: recent entries that the graph may lag behind; `enough_members`, `enough_exemplars`: see
-    `graph.assignment.assign`; `deeper_limit`: candidates to ask for when every match is in a barred cluster."""
-
-    lsh_version: str
-    minimum_overlap: int
-    enough_members: int
-    enough_exemplars: int
-    window: int
-    deeper_limit: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What a batch comes to. `requeue`: proposals to be searched again, older than the memory, scored by another model
-    version than the one served now, or matching barred clusters only. `standing`: what the entries change of the
-    standing words. `erased`: images that came again although they were erased. `next_offset`: where to go on; a command
-    is answered by itself, and an engine that fails in the middle of a batch ends it early."""
-
-    entries: tuple[Entry, ...] = ()
-    requeue: tuple[Requeue, ...] = ()
-    standing: tuple[StandingChange, ...] = ()
-    erased: tuple[ImageId, ...] = ()
-    next_offset: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Item:
-    """A proposal with the recent images it shares terms with. `earlier`: for each, its offset if it is decided in this
-    very batch, else `_BEFORE`."""
-
-    offset: int
-    proposal: Proposal
-    recent: tuple[Remembered, ...]
-    earlier: tuple[int, ...]
 
 
 class _SearchAgainError(Exception):
@@ -184,17 +144,15 @@ class Assigner:
     def _decide_all(self, batch: Sequence[tuple[int, Proposal]]) -> Outcome:
         self._check(batch)
         self._forget_applied()
-        items = self._plan(batch)
-        scores = self._score(items)
-        matches = _recent_matches(items, scores)
-        self._load(items, matches)
+        items = plan_batch(batch, self._recent, self._scorer, minimum_overlap=self._rules.minimum_overlap)
+        self._load(items)
 
         decisions: list[Decision] = []
         requeue: list[Requeue] = []
         erased: list[ImageId] = []
         decided: dict[ImageId, int] = {}
         next_offset = batch[-1][0] + 1
-        for item, recent_matches in zip(items, matches, strict=True):
+        for item in items:
             proposal = item.proposal
             if self._standing.is_erased(proposal.image_id):
                 erased.append(proposal.image_id)
@@ -206,7 +164,7 @@ class Assigner:
                 requeue.append(Requeue(proposal=proposal))
                 continue
             try:
-                merged = self._merge(item, recent_matches, decided, scores.model_version)
+                merged = self._merge(item, decided)
                 decision = self._decide(item, merged, was)
             except _SearchAgainError as again:
                 requeue.append(Requeue(proposal=proposal, candidate_limit=again.candidate_limit))
@@ -247,50 +205,14 @@ class Assigner:
             self._clock.sleep(_LOOK_EVERY_SECONDS)
         raise ClusterStoreUnavailableError(f"the graph has applied seq {applied}; a command waits for {seq}")
 
-    def _plan(self, batch: Sequence[tuple[int, Proposal]]) -> list[_Item]:
-        codes = np.stack([proposal.query[:, 0] for _, proposal in batch])
-        minimum = self._rules.minimum_overlap
-        items = []
-        for index, (offset, proposal) in enumerate(batch):
-            recent = self._recent.after(proposal.searched_seq, proposal.query, minimum_overlap=minimum)
-            earlier = [_BEFORE] * len(recent)
-            counts = overlaps(proposal.query, codes[:index])
-            for row in np.flatnonzero(counts >= minimum).tolist():
-                other_offset, other = batch[row]
-                recent.append(
-                    Remembered(image_id=other.image_id, code=codes[row], score=other.score, overlap=int(counts[row]))
-                )
-                earlier.append(other_offset)
-            kept = [i for i, remembered in enumerate(recent) if remembered.image_id != proposal.image_id]
-            items.append(
-                _Item(
-                    offset=offset,
-                    proposal=proposal,
-                    recent=tuple(recent[i] for i in kept),
-                    earlier=tuple(earlier[i] for i in kept),
-                )
-            )
-        return items
-
-    def _score(self, items: Sequence[_Item]) -> Scores:
-        probes = [item.proposal.score for item in items for _ in item.recent]
-        others = [remembered.score for item in items for remembered in item.recent]
-        counts = [remembered.overlap for item in items for remembered in item.recent]
-        if not counts:
-            return Scores(values=np.empty(0, dtype=np.float32), model_version=0)
-        return self._scorer.score(
-            PairBatch(probes=np.stack(probes), candidates=np.stack(others), overlap=np.array(counts, dtype=np.int32))
-        )
-
-    def _load(self, items: Sequence[_Item], matches: Sequence[Sequence[Match]]) -> None:
+    def _load(self, items: Sequence[Item]) -> None:
         """Read, in two requests, where all images are that this batch can need."""
         wanted = dict.fromkeys(item.proposal.image_id for item in items)
         own = [ClusterId(image_id) for image_id in wanted]
-        verdicts = self._standing.verdicts
-        for item, recent in zip(items, matches, strict=True):
-            image_id, threshold = item.proposal.image_id, item.proposal.match_threshold
-            wanted |= dict.fromkeys(m.image_id for m in (*item.proposal.matches, *recent) if m.score >= threshold)
-            wanted |= dict.fromkeys((*verdicts.group(image_id), *verdicts.kept_apart_from(image_id)))
+        for item in items:
+            matches, threshold = (*item.proposal.matches, *item.recent), item.proposal.match_threshold
+            wanted |= dict.fromkeys(match.image_id for match in matches if match.score >= threshold)
+            wanted |= dict.fromkeys(concerned(item.proposal.image_id, self._standing))
         self._read_placements = self._store.placements([i for i in wanted if self._placed.placement(i) is None])
         placements = [p for i in wanted if (p := self._placement(i)) is not None]
         clusters = dict.fromkeys([*(placement.cluster_id for placement in placements), *own])
@@ -302,25 +224,22 @@ class Assigner:
     def _cluster(self, cluster_id: ClusterId) -> ClusterInfo | None:
         return self._placed.cluster(cluster_id) or self._read_clusters.get(cluster_id)
 
-    def _merge(
-        self, item: _Item, recent: Sequence[Match], decided: dict[ImageId, int], model_version: int
-    ) -> list[Match]:
-        """The proposal's matches, where memory knows no newer version of that image, and the recent ones, which
-        `model_version` scored."""
+    def _merge(self, item: Item, decided: dict[ImageId, int]) -> list[Match]:
+        """The proposal's matches, where memory knows no newer version of that image, and the recent ones."""
         merged = {
             match.image_id: match
             for match in item.proposal.matches
             if self._recent.seq_of(match.image_id) <= item.proposal.searched_seq
             and not self._standing.is_erased(match.image_id)
         }
-        for match, offset in zip(recent, item.earlier, strict=True):
-            if decided.get(match.image_id, _BEFORE) == offset:
-                if model_version != item.proposal.model_version:
+        for match, offset in zip(item.recent, item.earlier, strict=True):
+            if decided.get(match.image_id, BEFORE) == offset:
+                if item.model_version != item.proposal.model_version:
                     raise _SearchAgainError
                 merged[match.image_id] = match
         return sorted(merged.values(), key=lambda match: (-match.score, -match.overlap, match.image_id))
 
-    def _decide(self, item: _Item, matches: Sequence[Match], was: Placement | None) -> Decision:
+    def _decide(self, item: Item, matches: Sequence[Match], was: Placement | None) -> Decision:
         proposal = item.proposal
         placed = [
             PlacedMatch(match=match, cluster=cluster)
@@ -330,7 +249,14 @@ class Assigner:
             and (cluster := self._cluster(placement.cluster_id)) is not None
         ]
         current = None if was is None else self._cluster(was.cluster_id)
-        said = self._said(proposal.image_id, placed, was)
+        said = said_of(
+            proposal.image_id,
+            placed,
+            was=was,
+            standing=self._standing,
+            placement=self._placement,
+            cluster=self._cluster,
+        )
         assignment = assign(
             proposal.image_id,
             own=self._own_cluster(proposal.image_id, current),
@@ -356,30 +282,8 @@ class Assigner:
             return ClusterId(image_id)
         return free_cluster_id(self._store, image_id, self._seq + 1)
 
-    def _said(self, image_id: ImageId, matches: Sequence[PlacedMatch], was: Placement | None) -> Said:
-        """What people said that concerns this image and the clusters it matches."""
-        verdicts = self._standing.verdicts
-        with_it = [placed for i in verdicts.group(image_id)[1:] if (placed := self._placement(i)) is not None]
-        belongs = [cluster for placed in with_it if (cluster := self._cluster(placed.cluster_id)) is not None]
-        apart = {
-            placed.cluster_id: i
-            for i in verdicts.kept_apart_from(image_id)
-            if (placed := self._placement(i)) is not None
-        }
-        barred: dict[ClusterId, Barred] = {}
-        for cluster_id in (match.cluster.cluster_id for match in matches):
-            if cluster_id in apart:
-                barred[cluster_id] = Barred(cluster_id=cluster_id, rule="cannot-link", by=apart[cluster_id])
-            elif self._standing.is_quarantined(cluster_id) and (was is None or was.cluster_id != cluster_id):
-                barred[cluster_id] = Barred(cluster_id=cluster_id, rule="quarantined")
-        return Said(
-            forced=self._standing.is_forced(image_id),
-            belongs=min(belongs, key=lambda cluster: (cluster.since, cluster.cluster_id), default=None),
-            barred=tuple(barred.values()),
-        )
-
     def _decision(
-        self, item: _Item, assignment: Assignment, said: Said, matches: Sequence[Match], was: Placement | None
+        self, item: Item, assignment: Assignment, said: Said, matches: Sequence[Match], was: Placement | None
     ) -> Decision:
         proposal = item.proposal
         stays = was is not None and was.cluster_id == assignment.cluster_id
@@ -448,14 +352,3 @@ class Assigner:
 
 def _is_proposal(entry: tuple[int, Request]) -> bool:
     return isinstance(entry[1], Proposal)
-
-
-def _recent_matches(items: Sequence[_Item], scores: Scores) -> list[list[Match]]:
-    values = iter(scores.values.tolist())
-    return [
-        [
-            Match(image_id=remembered.image_id, overlap=remembered.overlap, score=next(values))
-            for remembered in item.recent
-        ]
-        for item in items
-    ]

@@ -16,8 +16,9 @@ import structlog
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from graph.assigner import Assigner, AssignerRules
+from graph.assigner import Assigner
 from graph.kafka_log import KafkaLedger, KafkaLedgerWriter, KafkaProposalLog
+from graph.outcome import AssignerRules
 from graph.restore import restore
 from graph.standing import Standing
 from neardup.commands import Request

@@ -38,6 +38,7 @@ ANSWER_MS = 5000
 _LONGEST_CALL_SECONDS = 30.0
 _CLOSE_MS = 5000
 _DURABLE_SECONDS = 30.0
+_FENCED = (ProducerFencedError, InvalidProducerEpochError, FencedInstanceIdError)
 
 
 @contextmanager
@@ -45,7 +46,7 @@ def kafka_errors(doing: str) -> Iterator[None]:
     """Turns the client's errors into this project's."""
     try:
         yield
-    except (ProducerFencedError, InvalidProducerEpochError, FencedInstanceIdError) as exc:
+    except _FENCED as exc:
         raise FencedError(f"{doing}: another process took over ({exc})") from exc
     except TransactionalIdAuthorizationFailedError as exc:
         raise ConfigError(f"{doing}: Kafka refuses the transactional id ({exc})") from exc
@@ -55,7 +56,9 @@ def kafka_errors(doing: str) -> Iterator[None]:
             "or set NEARDUP_ASSIGN__SESSION_TIMEOUT_MS=6000 here"
         ) from exc
     except KafkaError as exc:
-        raise LogUnavailableError(f"{doing}: {type(exc).__name__}: {exc}") from exc
+        # What follows a request that was fenced fails with that error inside another one.
+        family = FencedError if any(isinstance(part, _FENCED) for part in exc.args) else LogUnavailableError
+        raise family(f"{doing}: {type(exc).__name__}: {exc}") from exc
 
 
 class BoundedSelector(NetworkSelector):  # type: ignore[misc]

@@ -71,8 +71,8 @@ def _propose(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
 
 
 def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
-    from graph.assigner import AssignerRules
     from graph.assigner_process import AssignerProcess
+    from graph.outcome import AssignerRules
 
     settings = wiring.settings
     AssignerProcess(

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from graph.assigner import Assigner, AssignerRules
+from graph.assigner import Assigner
+from graph.outcome import AssignerRules
 from graph.projector import Projector
 from graph.restore import restore
 from graph.standing import Standing
