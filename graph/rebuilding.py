@@ -1,4 +1,4 @@
-"""Dropping the graph of a namespace so that the projector makes it again. Meanwhile nobody reads a part for the whole."""
+"""Dropping the graph of a namespace so that the projector makes it again; nobody reads a part for the whole."""
 
 from collections.abc import Sequence
 

@@ -30,6 +30,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "index": ("neardup.cli.index:index", "The index: its state, and merging it."),
     "search-limits": ("neardup.cli.search_limits:search_limits", "How much of the search limit is in use."),
     "verify": ("neardup.cli.verify:verify", "Compare graph, index, cache and change feed with the ledger."),
+    "rebuild": ("neardup.cli.rebuild:rebuild", "Make graph, index or cache again from the ledger."),
     "dead-letters": ("neardup.cli.dead_letters:dead_letters", "Messages that could not be processed."),
     "evaluate": ("neardup.cli.evaluate:evaluate", "How good the clusters of known pictures are."),
     "edits": ("neardup.cli.evaluate:edits", "Make edited copies of pictures, for an evaluation."),
