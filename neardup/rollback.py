@@ -50,7 +50,10 @@ def plan_back_to(entries: Sequence[Entry], seq: int, *, cluster: ClusterId | Non
     wanted: dict[ImageId, ClusterId | None] = {}
     for image_id in dict.fromkeys(decision.image_id for decision in later):
         was, is_now = then.placement(image_id), now.placement(image_id)
-        if is_now is None or (cluster is not None and cluster not in _ids(now, is_now.cluster_id, was)):
+        if is_now is None or (
+            cluster is not None
+            and cluster not in {is_now.cluster_id, is_now.cluster_id if was is None else was.cluster_id}
+        ):
             continue
         wanted[image_id] = None if was is None else was.cluster_id
     heads = {info.cluster_id: info.head for info in then.clusters()}
@@ -79,11 +82,6 @@ def plan_without(entries: Sequence[Entry], undo: Callable[[Decision], bool]) -> 
     since = min(undone.values(), default=len(entries) + 1) - 1
     heads = {info.cluster_id: info.head for info in now.clusters()}
     return _plan(now, wanted, _kept(entries, since), heads, known=stays.__contains__)
-
-
-def _ids(now: ClusterState, cluster_id: ClusterId, was: object) -> set[str]:
-    then = getattr(was, "cluster_id", None)
-    return {cluster_id} if then is None else {cluster_id, then}
 
 
 def _kept(entries: Sequence[Entry], seq: int) -> dict[ImageId, str]:
@@ -134,16 +132,16 @@ def _plan(
             if not _is_whole(now, together):
                 moved |= dict.fromkeys(together, target)
                 commands += _moves(now, together, into=None)
-            anchor = together[0]
+            # Once others have left, they may be what is left of a cluster, with another head.
+            in_one = len({_cluster_of(now, image_id) for image_id in together}) == 1
+            promoted = in_one and head in together and _head_of(now, together[0]) != head
         else:
-            root = _cluster_of(now, anchor)
-            away = [image_id for image_id in images if _cluster_of(now, image_id) != root]
+            away = [image_id for image_id in images if _cluster_of(now, image_id) != _cluster_of(now, anchor)]
             moved |= dict.fromkeys(away, target)
             commands += _moves(now, away, into=anchor)
-        if head is not None and (head in images) and not (head == anchor and head in moved):
-            info = now.cluster(_cluster_of(now, anchor))
-            if info is None or info.head != head or anchor in moved:
-                commands.append(Promote(image_id=head))
+            promoted = head in images and _head_of(now, anchor) != head
+        if promoted and head is not None:
+            commands.append(Promote(image_id=head))
     leaving = [image_id for image_id in alone if not _is_whole(now, [image_id])]
     moved |= dict.fromkeys(leaving)
     # First those that leave: a cluster must not be entered by what it is about to lose.
@@ -178,6 +176,11 @@ def _is_whole(now: ClusterState, images: Iterable[ImageId]) -> bool:
     roots = {_cluster_of(now, image_id) for image_id in wanted}
     info = now.cluster(roots.pop()) if len(roots) == 1 else None
     return info is not None and info.size == len(wanted)
+
+
+def _head_of(now: ClusterState, image_id: ImageId) -> ImageId | None:
+    placement = now.placement(image_id)
+    return None if placement is None else placement.head
 
 
 def _cluster_of(now: ClusterState, image_id: ImageId) -> ClusterId:
