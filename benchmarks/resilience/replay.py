@@ -3,7 +3,8 @@
 import random
 from collections.abc import Mapping, Sequence
 
-from graph.assigner import Assigner, AssignerRules
+from graph.assigner import Assigner
+from graph.outcome import AssignerRules
 from graph.recent import RecentImages
 from graph.restore import Past
 from graph.standing import Standing

@@ -1,22 +1,14 @@
 """`neardup reprocess`: search, score and decide images again, in the low-priority lane of the search limit."""
 
-import time
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from neardup.cli.output import json_option, print_json
-from neardup.cli.wiring import Wiring
-from neardup.entries import Decision
-from neardup.errors import RateLimitedError, UnavailableError
-from neardup.folding import LedgerFold, read_all
-from neardup.types import Image, ImageId, Proposal, Source
+from neardup.types import ImageId
 
 __all__ = ["reprocess"]
 
-_WAIT_SECONDS = 0.2
 _SHOWN = 20
 
 
@@ -30,7 +22,7 @@ _SHOWN = 20
 @click.option("--dry-run", is_flag=True, help="Search and score, show which images would move and why; write nothing.")
 @click.option("--wait", is_flag=True, help="Return when all are decided.")
 @json_option
-def reprocess(
+def reprocess(  # noqa: PLR0917 - one for each option
     ids: Path | None,
     source: str | None,
     time_range: str | None,

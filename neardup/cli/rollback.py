@@ -2,18 +2,22 @@
 
 import getpass
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 
 import click
 
+from neardup.cli.orders import Orders
 from neardup.cli.output import json_option, print_json
+from neardup.cli.wiring import Wiring, opened
+from neardup.clusters import ClusterState
 from neardup.commands import sentence_of
-from neardup.entries import Entry, NotMoved, Refused
+from neardup.entries import Decision, Entry, NotMoved, Refused
 from neardup.errors import UnknownImageError
+from neardup.folding import read_all
 from neardup.rollback import Plan, plan_back_to, plan_without
-from neardup.types import ClusterId
+from neardup.types import ClusterId, ImageId
 
 __all__ = ["rollback"]
 
@@ -31,7 +35,7 @@ _SHOWN = 20
 @click.option("--actor", default=getpass.getuser, help="Who does it; the login name unless given.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
-def rollback(
+def rollback(  # noqa: PLR0917 - one for each option
     to: str | None,
     cluster: str | None,
     decision: int | None,
@@ -49,14 +53,10 @@ def rollback(
     person decided or said of an image since is kept, and listed; what was erased stays erased. Each image moves only if
     nothing is decided about it meanwhile. Interrupted, give the same command again: with a seq the end is the same.
     """
-    from neardup.cli.orders import Orders
-    from neardup.cli.wiring import opened
-    from neardup.folding import read_all
     from graph.kafka_log import KafkaLedger
 
     ways = {"to": to, "decision": decision, "model-version": model_version, "embedding-version": embedding_version}
-    given = [name for name, value in ways.items() if value is not None]
-    if len(given) != 1:
+    if sum(value is not None for value in ways.values()) != 1:
         raise click.UsageError("give one of --to, --decision, --model-version, --embedding-version")
     if cluster is not None and to is None:
         raise click.UsageError("--cluster goes with --to")
@@ -70,41 +70,50 @@ def rollback(
             ledger.close()
         if to is not None:
             plan = plan_back_to(entries, _seq(to, entries), cluster=_cluster(cluster, entries))
-        elif decision is not None:
-            if not any(entry.seq == decision and entry.kind == "decision" for entry in entries):
-                raise click.BadParameter(f"seq {decision} is not a decision of this ledger", param_hint="--decision")
-            plan = plan_without(entries, lambda one: one.seq == decision)
-        elif model_version is not None:
-            plan = plan_without(
-                entries, lambda one: one.evidence is not None and one.evidence.model_version == model_version
-            )
         else:
-            plan = plan_without(entries, lambda one: one.version == embedding_version)
+            plan = plan_without(entries, _undoes(entries, decision, model_version, embedding_version))
         if not as_json:
             _print(plan)
         answers: list[Entry] = []
         if plan.commands and not dry_run:
             if not yes:
                 click.confirm(f"Move {len(plan.changes)} images?", abort=True)
-            assert reason is not None
-            orders = Orders(wiring, actor=actor, reason=reason)
-            try:
-                for number, body in enumerate(plan.commands, start=1):
-                    answers += orders.give(body)
-                    if not as_json:
-                        click.echo(f"{number} of {len(plan.commands)}: {sentence_of(body)}", err=True)
-            finally:
-                orders.close()
+            answers = _carry_out(wiring, plan, actor=actor, reason=str(reason), quiet=as_json)
     left = [entry for entry in answers if isinstance(entry, NotMoved | Refused)]
     if as_json:
-        report = asdict(plan) | {"dry_run": dry_run, "not_done": [asdict(entry) for entry in left]}
-        print_json(report)
+        print_json(asdict(plan) | {"dry_run": dry_run, "not_done": [asdict(entry) for entry in left]})
         return
     for entry in left:
-        for image_id, why in entry.images if isinstance(entry, NotMoved) else [("", entry.because)]:
+        for image_id, why in entry.images if isinstance(entry, NotMoved) else [(ImageId(""), entry.because)]:
             click.echo(f"not moved: {image_id} {why}")
     if answers:
         click.echo(f"done: {dict(Counter(entry.kind for entry in answers))}")
+
+
+def _carry_out(wiring: Wiring, plan: Plan, *, actor: str, reason: str, quiet: bool) -> list[Entry]:
+    answers: list[Entry] = []
+    orders = Orders(wiring, actor=actor, reason=reason)
+    try:
+        for number, body in enumerate(plan.commands, start=1):
+            answers += orders.give(body)
+            if not quiet:
+                click.echo(f"{number} of {len(plan.commands)}: {sentence_of(body)}", err=True)
+    finally:
+        orders.close()
+    return answers
+
+
+def _undoes(
+    entries: Sequence[Entry], seq: int | None, model_version: int | None, version: int | None
+) -> Callable[[Decision], bool]:
+    """Which decisions are to be undone."""
+    if seq is not None:
+        if not any(entry.seq == seq and isinstance(entry, Decision) for entry in entries):
+            raise click.BadParameter(f"seq {seq} is not a decision of this ledger", param_hint="--decision")
+        return lambda one: one.seq == seq
+    if model_version is not None:
+        return lambda one: one.evidence is not None and one.evidence.model_version == model_version
+    return lambda one: one.version == version
 
 
 def _print(plan: Plan) -> None:
@@ -136,9 +145,6 @@ def _seq(to: str, entries: Sequence[Entry]) -> int:
 
 
 def _cluster(name: str | None, entries: Sequence[Entry]) -> ClusterId | None:
-    from neardup.clusters import ClusterState
-    from neardup.types import ImageId
-
     if name is None:
         return None
     state = ClusterState(entries)

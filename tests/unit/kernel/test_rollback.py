@@ -35,7 +35,7 @@ def arrive(world: Pipeline, comings: Sequence[tuple[str, int]], versions: dict[s
     world.project()
 
 
-def partition(state: ClusterState, of: set[ImageId]) -> set[frozenset[str]]:
+def partition(state: ClusterState, of: set[ImageId]) -> set[frozenset[ImageId]]:
     found = {
         frozenset(member.image_id for member in state.members(info.cluster_id).members if member.image_id in of)
         for info in state.clusters()
@@ -105,7 +105,10 @@ def test_the_decisions_of_one_model_are_undone() -> None:
     assert plan.again == ()
     carry_out(world, plan)
     state = ClusterState(world.entries)
-    assert partition(state, {ImageId(name) for name in "abc"}) == {frozenset("ab"), frozenset("c")}
+    assert partition(state, {ImageId(name) for name in "abc"}) == {
+        frozenset([ImageId("a"), ImageId("b")]),
+        frozenset([ImageId("c")]),
+    }
 
 
 def test_a_seq_beyond_the_ledger_is_refused() -> None:
