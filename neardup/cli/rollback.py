@@ -55,11 +55,7 @@ def rollback(  # noqa: PLR0917 - one for each option
     """
     from graph.kafka_log import KafkaLedger
 
-    ways = {"to": to, "decision": decision, "model-version": model_version, "embedding-version": embedding_version}
-    if sum(value is not None for value in ways.values()) != 1:
-        raise click.UsageError("give one of --to, --decision, --model-version, --embedding-version")
-    if cluster is not None and to is None:
-        raise click.UsageError("--cluster goes with --to")
+    _check(to, cluster, decision, model_version, embedding_version)
     if not dry_run and not reason:
         raise click.UsageError("--reason: say why")
     with opened() as wiring:
@@ -83,9 +79,25 @@ def rollback(  # noqa: PLR0917 - one for each option
     if as_json:
         print_json(asdict(plan) | {"dry_run": dry_run, "not_done": [asdict(entry) for entry in left]})
         return
-    for entry in left:
-        for image_id, why in entry.images if isinstance(entry, NotMoved) else [(ImageId(""), entry.because)]:
-            click.echo(f"not moved: {image_id} {why}")
+    _tell(answers)
+
+
+def _check(
+    to: str | None, cluster: str | None, decision: int | None, model_version: int | None, version: int | None
+) -> None:
+    if sum(value is not None for value in (to, decision, model_version, version)) != 1:
+        raise click.UsageError("give one of --to, --decision, --model-version, --embedding-version")
+    if cluster is not None and to is None:
+        raise click.UsageError("--cluster goes with --to")
+
+
+def _tell(answers: Sequence[Entry]) -> None:
+    for entry in answers:
+        if isinstance(entry, Refused):
+            click.echo(f"refused: {entry.because}")
+        elif isinstance(entry, NotMoved):
+            for image_id, why in entry.images:
+                click.echo(f"not moved: {image_id} {why}")
     if answers:
         click.echo(f"done: {dict(Counter(entry.kind for entry in answers))}")
 
