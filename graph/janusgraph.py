@@ -104,7 +104,9 @@ class JanusGraphClusterStore:
         uids = list(asked)
         found: dict[ClusterId, ClusterInfo] = {}
         for start in range(0, len(uids), _IDS_A_REQUEST):
-            for row in self._gremlin.run("clusters", {"uids": uids[start : start + _IDS_A_REQUEST]}):
+            for row in self._gremlin.run(
+                "clusters", {"uids": uids[start : start + _IDS_A_REQUEST], "projection": self._names.projection_uid}
+            ):
                 found[asked[row[0]]] = ClusterInfo(
                     cluster_id=ClusterId(row[1]),
                     head=ImageId(row[2]),
@@ -117,7 +119,12 @@ class JanusGraphClusterStore:
 
     def segments(self, cluster_id: ClusterId) -> tuple[Segment, ...]:
         rows = self._gremlin.run(
-            "segments", {"cluster": self._names.cluster_uid(cluster_id), "member": self._names.member}
+            "segments",
+            {
+                "cluster": self._names.cluster_uid(cluster_id),
+                "projection": self._names.projection_uid,
+                "member": self._names.member,
+            },
         )
         return tuple(
             Segment(
@@ -179,7 +186,13 @@ class JanusGraphClusterStore:
     def _placements(self, lookup: str, uids: Sequence[str]) -> list[Placement]:
         rows = self._gremlin.run(
             "placements",
-            {"lookup": lookup, "uids": list(uids), "member": self._names.member, "isolated": lookup == "walk_uid"},
+            {
+                "lookup": lookup,
+                "uids": list(uids),
+                "projection": self._names.projection_uid,
+                "member": self._names.member,
+                "isolated": lookup == "walk_uid",
+            },
         )
         return [
             Placement(

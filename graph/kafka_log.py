@@ -116,6 +116,7 @@ class KafkaLedgerWriter:
             partition=source.partition,
             offset=source.offset,
             candidate_limit=request.candidate_limit,
+            run=request.proposal.run,
         )
         return self._producer.send(self._topics.requeue, key=image_id.encode(), value=record.encode())
 

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kafka import TopicPartition
@@ -120,7 +120,8 @@ class ProposeWorker:
         if place not in self._readers:
             self._readers[place] = PartitionReader(self._kafka, *place)
         found = self._readers[place].read(reference.offset, 1)
-        return _image(found[0]) if found and found[0].offset == reference.offset else None
+        kept = _image(found[0]) if found and found[0].offset == reference.offset else None
+        return None if kept is None else (kept[0], replace(kept[1], run=reference.run))
 
     def _propose(self, batch: _Batch) -> list[Proposal]:
         return [

@@ -10,7 +10,7 @@ from neardup.errors import ClusterConflictError
 from neardup.ports import Ledger
 from neardup.types import ClusterId, ImageId, Position
 
-__all__ = ["LedgerFold"]
+__all__ = ["LedgerFold", "read_all"]
 
 _AT_ONCE = 1000
 
@@ -84,3 +84,8 @@ class LedgerFold:
                 self.clusters |= dict.fromkeys(entry.segments)
             case _:
                 pass
+
+
+def read_all(ledger: Ledger) -> list[Entry]:
+    """Every entry of a ledger. Raises LogUnavailableError."""
+    return [entry for _, entry in LedgerFold(ledger).ahead()]

@@ -107,13 +107,15 @@ class ProposalRecord(Message):
 
 
 class RequeueRecord(Message):
-    """Asks the workers to search again for the image at this place, `candidate_limit` deep if it is given."""
+    """Asks the workers to search again for the image at this place, `candidate_limit` deep if it is given. `run`: that
+    of the proposal which was handed back."""
 
     image_id: Id
     topic: str
     partition: int
     offset: int
     candidate_limit: int | None = None
+    run: int = 0
 
 
 class CommandRecord(Message):

@@ -27,6 +27,10 @@ if (projectionVertex == null && wanted == 0L) {
     }
     projectionVertex = positionVertex()
 }
+if (projectionVertex?.property('dropping')?.isPresent()) {
+    graph.tx().rollback()
+    throw new IllegalStateException('the graph is being dropped, to be rebuilt')
+}
 long applied = projectionVertex == null ? 0L : projectionVertex.value('applied_seq')
 if (applied != wanted) {
     graph.tx().rollback()
@@ -196,6 +200,8 @@ notes.values().each { entry ->
 }
 
 projectionVertex.property('applied_seq', upto[0] as long)
+def rebuilt = projectionVertex.property('rebuilt_upto')
+if (rebuilt.isPresent() && rebuilt.value() <= upto[0]) rebuilt.remove()
 projectionVertex.property('ledger_offset', upto[1] as long)
 projectionVertex.property('proposal_offset', upto[2] as long)
 graph.tx().commit()

@@ -10,7 +10,7 @@ def mgmt = graph.openManagement()
 try {
     def texts = ['uid', 'walk_uid', 'image_id', 'cluster_id', 'head', 'member_id', 'root', 'parent', 'parts']
     def numbers = ['version', 'run', 'decided_seq', 'indexed', 'size', 'exemplars', 'own_size', 'own_exemplars', 'since',
-                   'seq', 'applied_seq', 'ledger_offset', 'proposal_offset']
+                   'seq', 'applied_seq', 'ledger_offset', 'proposal_offset', 'dropping', 'rebuilt_upto']
     (texts.collect { [it, String.class] } + numbers.collect { [it, Long.class] }).each { name, type ->
         if (mgmt.containsPropertyKey(name)) return
         changes << "property key ${name}".toString()
