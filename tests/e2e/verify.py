@@ -1,15 +1,18 @@
 """Everything people read must equal the ledger, folded again from its first entry."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 from graph.kafka_log import KafkaLedger
 from neardup.cli.wiring import Wiring
 from neardup.clusters import ClusterState
 from neardup.entries import Decision, Entry
 from neardup.logs import PartitionReader
-from neardup.messages import HeadChange
+from neardup.messages import ClusterChange, HeadChange
 from neardup.types import ImageId, Placement, Position
+
+Change = TypeVar("Change", HeadChange, ClusterChange)
 
 
 def read_ledger(wiring: Wiring) -> list[Entry]:
@@ -59,26 +62,52 @@ def assert_projections_equal_ledger(wiring: Wiring, published: Iterable[ImageId]
     assert _documents(wiring) == len(expected), "the index holds an image that the ledger does not"
 
     assert read_feed(wiring) == {
-        image_id: (placement.cluster_id, placement.head, placement.seq) for image_id, placement in expected.items()
+        image_id: (placement.cluster_id, placement.head) for image_id, placement in expected.items()
     }
     return state
 
 
-def read_feed(wiring: Wiring) -> dict[ImageId, tuple[str, str, int]]:
-    """The change feed as a consumer keeps it: the highest revision of each image."""
-    latest: dict[ImageId, tuple[str, str, int]] = {}
+def read_feed(wiring: Wiring) -> dict[ImageId, tuple[str, str]]:
+    """Cluster and head of each image as docs/messages.md tells consumers to find them."""
+    images: dict[str, HeadChange] = {}
+    clusters: dict[str, ClusterChange] = {}
+    for key, value in _feed(wiring, wiring.topics.heads):
+        if value is None:
+            images.pop(key, None)
+        else:
+            _keep_newest(images, key, HeadChange.decode(value))
+    for key, value in _feed(wiring, wiring.topics.clusters):
+        if value is None:
+            clusters.pop(key, None)
+        else:
+            _keep_newest(clusters, key, ClusterChange.decode(value))
+    found: dict[ImageId, tuple[str, str]] = {}
+    for image_id, image in images.items():
+        cluster_id, head, revision = image.cluster_id, image.head, image.revision
+        segment = clusters.get(image.segment)
+        if segment is not None and segment.revision > revision:
+            cluster_id, head, revision = segment.root, segment.head, segment.revision
+        root = clusters.get(cluster_id)
+        if root is not None and root.revision > revision:
+            head = root.head
+        found[ImageId(image_id)] = (cluster_id, head)
+    return found
+
+
+def _feed(wiring: Wiring, topic: str) -> Iterator[tuple[str, bytes | None]]:
     for partition in range(wiring.settings.kafka.partitions):
-        reader = PartitionReader(wiring.kafka, wiring.topics.heads, partition)
+        reader = PartitionReader(wiring.kafka, topic, partition)
         offset = 0
         while records := reader.read(offset, 1000):
             for record in records:
-                change = HeadChange.decode(record.value)
-                image_id = ImageId(change.image_id)
-                if image_id not in latest or change.revision >= latest[image_id][2]:
-                    latest[image_id] = (change.cluster_id, change.head, change.revision)
+                yield record.key.decode(), record.value
             offset = records[-1].offset + 1
         reader.close()
-    return latest
+
+
+def _keep_newest(known: dict[str, Change], key: str, change: Change) -> None:
+    if key not in known or change.revision >= known[key].revision:
+        known[key] = change
 
 
 def partition_of(placements: Iterable[Placement]) -> set[frozenset[ImageId]]:

@@ -1,4 +1,4 @@
-"""The state machine of clusters over the real graph: what it shows is the ledger folded, whatever happens in between."""
+"""The state machine of clusters over the real graph: it shows the ledger folded, whatever happens in between."""
 
 from collections.abc import Iterator
 
