@@ -51,7 +51,7 @@ def test_what_people_say_holds(pipeline: PipelineFactory, sample: Sample, neardu
     merged = say("merge", third, other)
     assert [entry["kind"] for entry in merged["entries"]] == ["cluster-merged"]
     assert head_of(third) == other
-    assert store.clusters([ClusterId(third)])[ClusterId(third)].cluster_id == other
+    assert store.clusters([ClusterId(third)])[ClusterId(third)].cluster_id == ClusterId(other)
     say("unmerge", third)
     assert head_of(third) == third
 
