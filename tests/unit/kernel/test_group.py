@@ -159,3 +159,17 @@ def test_a_member_waits_where_nothing_can_come(silent: tuple[GroupMember, Silent
     consumer.end = end
     for _ in range(3):
         assert member.poll(timeout_ms=0, max_records=1) == []
+
+
+def test_what_was_read_and_finished_is_committed_once(
+    silent: tuple[GroupMember, Silent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member, _ = silent
+    committed: list[Any] = []
+    monkeypatch.setattr(member, "commit", committed.append)
+    member.commit_finished()
+    member.commit_finished()
+    assert committed == [{"partition": 3}, {}]
+    member.on_partitions_revoked([])
+    member.commit_finished()
+    assert committed[2] == {"partition": 3}
