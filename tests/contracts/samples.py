@@ -4,7 +4,47 @@ from typing import Any
 
 import numpy as np
 
-from neardup.types import ImageId, Match, Proposal, Source
+from neardup.entries import (
+    ClusterMerged,
+    ClusterQuarantined,
+    ClusterUnmerged,
+    Entry,
+    HeadChanged,
+    ImageErased,
+    NotMoved,
+    Refused,
+    Unchanged,
+    Unforced,
+    VerdictGiven,
+    VerdictWithdrawn,
+)
+from neardup.testing import make_decision
+from neardup.types import ClusterId, ImageId, Match, Proposal, Source
+
+_SAID: dict[str, Any] = {
+    "seq": 1,
+    "actor": "Jemand",
+    "reason": "weil",
+    "command_id": "6f1e3a52-4b7e-4a63-9d7a-0f5c5d4f1b11",
+    "proposal_offset": 2**40,
+    "at_ms": 1_700_000_000_000,
+}
+_A, _B, _C, _D = ImageId("a"), ImageId("b"), ClusterId("c"), ClusterId("d")
+ENTRIES: list[Entry] = [
+    make_decision(1, "a", "c", evidence=None, rule="forced", segment=_D, previous_seq=7),
+    HeadChanged(**_SAID, cluster_id=_C, head=_A, previous_head=_B),
+    ClusterMerged(**_SAID, cluster_id=_C, into=_D, head=_A, segments=(ClusterId("x"), _C)),
+    ClusterUnmerged(**_SAID, cluster_id=_C, out_of=_D, head=_A, segments=(ClusterId("x"), _C)),
+    VerdictGiven(**_SAID, link="must-link", a=_A, b=_B),
+    VerdictWithdrawn(**_SAID, link="cannot-link", a=_A, b=_B),
+    Unforced(**_SAID, image_id=_A),
+    ImageErased(**_SAID, image_id=_A, cluster_id=None, head=None, previous_seq=None),
+    ClusterQuarantined(**_SAID, cluster_id=_C, on=True),
+    NotMoved(**_SAID, images=((_A, "why"), (_B, "why not"))),
+    Unchanged(**_SAID, command="words", images=(_A,), because="so"),
+    Refused(**_SAID, command="words", images=(_A, _B), because="so"),
+]
+"""One entry of every kind."""
 
 
 def make_proposal(image_id: str, **changes: Any) -> Proposal:

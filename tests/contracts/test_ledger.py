@@ -2,25 +2,11 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
 from graph.kafka_log import KafkaLedger, KafkaLedgerWriter
-from neardup.entries import (
-    ClusterMerged,
-    ClusterQuarantined,
-    ClusterUnmerged,
-    Entry,
-    HeadChanged,
-    ImageErased,
-    NotMoved,
-    Refused,
-    Unchanged,
-    Unforced,
-    VerdictGiven,
-    VerdictWithdrawn,
-)
+from neardup.entries import Entry
 from neardup.errors import FencedError, LogUnavailableError
 from neardup.kafka import Kafka
 from neardup.logs import PartitionReader
@@ -41,34 +27,13 @@ from neardup.testing import InMemoryLedger, InMemoryStandingLog, make_decision
 from neardup.topic_setup import drop_topics, setup_topics
 from neardup.topics import Topics
 from neardup.types import ClusterId, ImageId, Match, Position, Requeue, Source
-from tests.contracts.samples import make_proposal
+from tests.contracts.samples import ENTRIES, make_proposal
 from tests.engines_fixture import EngineSettings
 
 DECISIONS = [make_decision(seq, f"image {seq}", f"image {seq}", proposal_offset=10 * seq) for seq in range(1, 13)]
-_SAID: dict[str, Any] = {
-    "seq": 1,
-    "actor": "Jemand",
-    "reason": "weil",
-    "command_id": "6f1e3a52-4b7e-4a63-9d7a-0f5c5d4f1b11",
-    "proposal_offset": 2**40,
-    "at_ms": 1_700_000_000_000,
-}
-A, B, C, D = ImageId("a"), ImageId("b"), ClusterId("c"), ClusterId("d")
-ENTRIES: list[Entry] = [
-    make_decision(1, "a", "c", evidence=None, rule="forced", segment=D, previous_seq=7),
-    HeadChanged(**_SAID, cluster_id=C, head=A, previous_head=B),
-    ClusterMerged(**_SAID, cluster_id=C, into=D, head=A, segments=(ClusterId("x"), C)),
-    ClusterUnmerged(**_SAID, cluster_id=C, out_of=D, head=A, segments=(ClusterId("x"), C)),
-    VerdictGiven(**_SAID, link="must-link", a=A, b=B),
-    VerdictWithdrawn(**_SAID, link="cannot-link", a=A, b=B),
-    Unforced(**_SAID, image_id=A),
-    ImageErased(**_SAID, image_id=A, cluster_id=None, head=None, previous_seq=None),
-    ClusterQuarantined(**_SAID, cluster_id=C, on=True),
-    NotMoved(**_SAID, images=((A, "why"), (B, "why not"))),
-    Unchanged(**_SAID, command="words", images=(A,), because="so"),
-    Refused(**_SAID, command="words", images=(A, B), because="so"),
-]
-QUARANTINED = StandingChange(key=key_of(QuarantinedCluster(cluster_id=C)), word=QuarantinedCluster(cluster_id=C))
+QUARANTINED = StandingChange(
+    key=key_of(QuarantinedCluster(cluster_id=ClusterId("c"))), word=QuarantinedCluster(cluster_id=ClusterId("c"))
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ import pytest
 
 from indexer.index_projection import IndexProjection
 from neardup.commands import Request
-from neardup.entries import Decision
+from neardup.entries import Decision, Entry, ImageErased, Refused
 from neardup.errors import ClusterConflictError, IncompatibleIndexError, LogUnavailableError
 from neardup.testing import InMemoryIndex, InMemoryProposalLog, make_decision, position_of
 from neardup.types import ImageId, Position
@@ -43,7 +43,7 @@ def decision(seq: int, name: str, offset: int, *, indexed: bool = True) -> Decis
     return make_decision(seq, name, name, proposal_offset=offset, version=1 + offset, indexed=indexed)
 
 
-def apply(index: InMemoryIndex, proposals: ProposalLog, *decisions: Decision) -> None:
+def apply(index: InMemoryIndex, proposals: ProposalLog, *decisions: Entry) -> None:
     IndexProjection(index, index, proposals, lsh_version=LSH_VERSION).apply(decisions, upto=position_of(decisions[-1]))
 
 
@@ -115,3 +115,55 @@ def test_terms_of_another_lsh_version_stop_it(index: InMemoryIndex, proposals: P
     with pytest.raises(IncompatibleIndexError, match="another"):
         projection.apply([decision(1, "a", 0)], upto=position_of(decision(1, "a", 0)))
     assert index.position() == Position()
+
+
+def erased(seq: int, name: str) -> ImageErased:
+    return ImageErased(
+        seq=seq,
+        actor="somebody",
+        proposal_offset=9,
+        at_ms=1,
+        image_id=ImageId(name),
+        cluster_id=None,
+        head=None,
+        previous_seq=None,
+    )
+
+
+def moved(seq: int, name: str) -> Decision:
+    return make_decision(seq, name, "d", evidence=None, rule="moved", proposal_offset=9)
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_a_person_moved_is_searchable_again(index: InMemoryIndex, proposals: ProposalLog, together: bool) -> None:
+    entries = decision(1, "a", 0), decision(2, "c", 2, indexed=False), moved(3, "c")
+    for some in [entries] if together else [entries[:2], entries[2:]]:
+        apply(index, proposals, *some)
+    image = index.images(IDS)[ImageId("c")]
+    assert (image.seq, image.version, image.searchable, image.code[0], image.metadata) == (3, 3, True, 2, {"n": "2"})
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_what_was_erased_is_gone(index: InMemoryIndex, proposals: ProposalLog, together: bool) -> None:
+    entries = decision(1, "a", 0), decision(2, "b", 1), moved(3, "b"), erased(4, "b")
+    for some in [entries] if together else [entries[:2], entries[2:]]:
+        apply(index, proposals, *some)
+    assert index.images(IDS).keys() == {"a"}
+    assert index.position().seq == 4
+
+
+def test_a_move_before_an_erasure_that_was_half_applied_is_passed_over(
+    index: InMemoryIndex, proposals: ProposalLog
+) -> None:
+    apply(index, proposals, decision(1, "a", 0))
+    index.apply([], [ImageId("a")], upto=Position(seq=1))
+    apply(index, proposals, moved(2, "a"))
+    assert index.images(IDS) == {}
+
+
+def test_entries_that_move_nothing_only_move_the_position(index: InMemoryIndex, proposals: ProposalLog) -> None:
+    apply(index, proposals, decision(1, "a", 0))
+    refused = Refused(seq=2, actor="x", proposal_offset=1, at_ms=1, command="c", images=(), because="so")
+    apply(index, proposals, refused)
+    assert index.position().seq == 2
+    assert index.images(IDS).keys() == {"a"}

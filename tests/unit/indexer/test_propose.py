@@ -135,6 +135,19 @@ def test_matches_are_the_best_by_score_and_bounded(index: Index, scorer: Scorer)
     assert len(limited.matches) == 3
 
 
+def test_a_deeper_search_keeps_all_that_match(index: Index, scorer: Scorer) -> None:
+    for number in range(8):
+        index.put(f"copy {number}", b"x")
+    shallow = proposer(index, scorer, candidate_limit=3, kept_matches=2)
+    image = make_image("x", b"x")
+    (usual,) = shallow.propose([(SOURCE, image)])
+    (deeper,) = shallow.propose([(SOURCE, image)], candidate_limit=100)
+    assert (usual.candidate_limit, len(usual.matches)) == (3, 2)
+    assert deeper.candidate_limit == 100
+    assert {match.image_id for match in deeper.matches} >= {f"copy {number}" for number in range(8)}
+    assert all(match.score >= deeper.match_threshold for match in deeper.matches[2:])
+
+
 def test_rules_reach_the_search(index: Index, scorer: Scorer) -> None:
     proposer(index, scorer, probes=2).propose([(SOURCE, make_image("x", b"a"))])
     assert len(index.probes[0].terms) == len(set(index.probes[0].terms)) == 3 * LSH.tables

@@ -190,3 +190,17 @@ def test_the_broker_is_asked_for_an_end_that_the_client_missed_but_not_all_the_t
     assert member.read_to_end() == ["partition"]
     assert member.read_to_end() == []
     assert consumer.done == ["ends"]
+
+
+def test_what_was_read_and_finished_is_committed_once(
+    silent: tuple[GroupMember, Silent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member, _ = silent
+    committed: list[Any] = []
+    monkeypatch.setattr(member, "commit", committed.append)
+    member.commit_finished()
+    member.commit_finished()
+    assert committed == [{"partition": 3}, {}]
+    member.on_partitions_revoked([])
+    member.commit_finished()
+    assert committed[2] == {"partition": 3}
