@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from graph.kafka_log import KafkaLedger
+from graph.redis_cache import RedisHeadCache
 from neardup.cli.wiring import Wiring
 from neardup.clusters import ClusterState
 from neardup.entries import Decision, Entry
@@ -48,9 +49,18 @@ def assert_projections_equal_ledger(wiring: Wiring, published: Iterable[ImageId]
         members = wiring.store.members(cluster.cluster_id, limit=10_000)
         assert members == state.members(cluster.cluster_id)
 
-    cached = wiring.cache.placements(list(expected))
+    # What it holds, also when nobody vouches for it any more because the worker is down.
+    held = RedisHeadCache(wiring.redis, wiring.settings.namespace, ttl_seconds=wiring.settings.redis.ttl_seconds)
+    cached = held.placements(list(expected))
     assert cached == {image_id: expected[image_id] for image_id in cached}
     assert len(cached) == len(expected), "the cache forgot images although nothing has expired"
+
+    last = state.seq
+    assert wiring.history.position().seq == last
+    assert wiring.history.placements_at(list(expected), seq=last) == expected
+    for cluster in state.clusters():
+        past = wiring.history.members_at(cluster.cluster_id, seq=last, limit=10_000)
+        assert past.members == state.members(cluster.cluster_id).members
 
     indexed = wiring.search.images(list(expected))
     assert {image_id: (image.version, image.seq, image.searchable) for image_id, image in indexed.items()} == {
