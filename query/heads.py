@@ -89,8 +89,6 @@ class Heads:
 
     def _leave_alone(self, error: CacheUnavailableError) -> None:
         self._again_at = self._monotonic() + _PAUSE_SECONDS
-        if isinstance(error, CacheBehindError):
-            # So it is whenever no worker runs; nothing is wrong with that.
-            _log.info("head cache behind, reading the graph", error=str(error))
-        else:
+        # Behind it is whenever no worker runs; nothing is wrong with that.
+        if not isinstance(error, CacheBehindError):
             _log.warning("head cache unavailable, reading the graph", error=str(error))

@@ -54,18 +54,13 @@ class ClusterWatch:
         return cls(history, cluster_id, root=cluster_id, after=0)
 
     @property
-    def seq(self) -> int:
-        """The seq of the last entry that was told about."""
-        return self._seq
-
-    @property
     def cluster_id(self) -> ClusterId:
         """The root it has now."""
         return self._root
 
     def poll(self) -> Iterator[ClusterEvent]:
         """What has happened since the last call, up to what the history has applied. Raises SearchUnavailableError:
-        call again; nothing is left out, and what was given may come again."""
+        call again; nothing is left out, and what was given of the last entry comes again."""
         while True:
             root = self._root
             entries = self._history.following([root], after=self._seq, limit=_ENTRIES)

@@ -24,6 +24,7 @@ _NOBODY_LISTENS: Final = "redis://127.0.0.1:1/0"
 _WARM_UP: Final = 300
 _ZIPF: Final = 1.1
 _CACHE_BATCH: Final = 2000
+_PATIENCE_SECONDS: Final = 60.0
 
 
 class HeadLookups:
@@ -83,9 +84,13 @@ class HeadLookups:
     def memory(self) -> None:
         """Bytes of Redis for one image, when all of the corpus is in the cache."""
         self.cache.clear()
+        patient = self._settings.redis.model_copy(update={"timeout_seconds": _PATIENCE_SECONDS})
+        assert patient.url is not None
+        client = connect(patient, patient.url.get_secret_value())
         before = int(self._client.info("memory")["used_memory"])
         begun = time.perf_counter()
-        apply_all(self._corpus, self.cache, range(1, self._corpus.last + 1), batch=_CACHE_BATCH)
+        apply_all(self._corpus, self._cache(client), range(1, self._corpus.last + 1), batch=_CACHE_BATCH)
+        client.close()
         seconds = time.perf_counter() - begun
         ordinary = len(self._corpus.ordinary)
         used = int(self._client.info("memory")["used_memory"]) - before

@@ -233,7 +233,12 @@ class Verification:
                 return
 
     def _cache(self, scope: _Scope) -> Compare:
-        found = [known for known in self._wiring.cache.placements(list(scope.images)).values() if known is not None]
+        from graph.redis_cache import RedisHeadCache
+
+        settings = self._wiring.settings
+        # What it holds, also when nobody vouches for it, because no worker runs.
+        cache = RedisHeadCache(self._wiring.redis, settings.namespace, ttl_seconds=settings.redis.ttl_seconds)
+        found = [known for known in cache.placements(list(scope.images)).values() if known is not None]
         return lambda state: compare_placements("cache", state, found)
 
     def _index(self, scope: _Scope) -> Compare:

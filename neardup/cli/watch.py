@@ -47,15 +47,11 @@ def watch(head_id: str, from_start: bool, every: float, as_json: bool) -> None:
         else:
             following = ClusterWatch(wiring.history, cluster_id, root=cluster_id, after=now.seq)
             click.echo(f"watching cluster {cluster_id} from seq {now.seq} on", err=True)
-        told = 0
         try:
             while True:
                 try:
                     for event in following.poll():
-                        # After an error a few events come again.
-                        if event.seq > told:
-                            show(event)
-                    told = max(told, following.seq)
+                        show(event)
                 except SearchUnavailableError as exc:
                     click.echo(f"waiting: {exc}", err=True)
                 time.sleep(every)

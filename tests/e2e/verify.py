@@ -15,6 +15,13 @@ def assert_projections_equal_ledger(wiring: Wiring, published: Iterable[ImageId]
         state, found = verification.check()
     assert not found, "\n".join(map(str, found))
     assert {placement.image_id for placement in state.placements()} == set(published)
+    last = state.seq
+    expected = {placement.image_id: placement for placement in state.placements()}
+    assert wiring.history.position().seq == last
+    assert wiring.history.placements_at(list(expected), seq=last) == expected
+    for cluster in state.clusters():
+        past = wiring.history.members_at(cluster.cluster_id, seq=last, limit=10_000)
+        assert past.members == state.members(cluster.cluster_id).members
     return state
 
 

@@ -194,7 +194,12 @@ def test_drop_takes_only_its_own_namespace(client: OpenSearch) -> None:
     longer = Settings(namespace=NAMESPACE + "2")
     setup_index(client, SETTINGS, LSH_VERSION)
     setup_index(client, longer, LSH_VERSION)
-    assert drop_namespace(client, NAMESPACE) == [NAMES.index, f"{NAMESPACE}-projections", NAMES.stem]
+    assert drop_namespace(client, NAMESPACE) == [
+        NAMES.index,
+        f"{NAMESPACE}-ledger",
+        f"{NAMESPACE}-projections",
+        NAMES.stem,
+    ]
     assert setup_index(client, longer, LSH_VERSION) == []
     drop_namespace(client, NAMESPACE + "2")
     assert drop_namespace(client, NAMESPACE) == []
