@@ -148,6 +148,8 @@ class AssignerProcess:
         )
         self._next = last.proposal_offset + 1
         self._resume()
+        # Proposers that wait for a backlog to shrink read this offset: it must not stay behind what is decided.
+        member.commit({self._partition: self._next})
         _log.info("assigner elected", seq=last.seq, proposal_offset=last.proposal_offset)
         absent_since = time.monotonic()
         while not self._stop.is_set():

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from benchmarks.report import Report
-from benchmarks.search.engine import own_opensearch
+from benchmarks.engines import own_opensearch
 from benchmarks.search.peers import missing_packages
 from benchmarks.search.run import PARTS, Plan, run
 
