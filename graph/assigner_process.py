@@ -103,6 +103,7 @@ class AssignerProcess:
             instance_id=instance_id,
             stop=stop,
             session_timeout_ms=settings.session_timeout_ms,
+            linger_ms=settings.linger_ms,
         )
         self._member.on_assigned = lambda _: self._resume()
 

@@ -50,9 +50,9 @@ def run(report: Report, settings: Settings, plan: Plan, parts: frozenset[str]) -
     try:
         for size in plan.sizes:
             report.note(f"{size:,} images: loading the corpus")
-            rate = load(wiring, roles, range(held, size))
+            rates = load(wiring, roles, range(held, size))
             merge_segments(wiring.opensearch, wiring.index_names, 1)
-            report.row("corpus made from a prepared ledger", images=size, projected_a_second=rate)
+            report.row("corpus: images a second into each projection", images=size, **rates)
             held = size
             _Size(report, wiring, roles, plan, size).measure(parts)
             report.flush()

@@ -110,8 +110,10 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             "cache": lambda: wiring.cache,
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
         },
-        # Each step of the index ends in a refresh: when much waits, many images share one.
+        # Each step of the index ends in a refresh, which many images should share: the assigner's memory covers what
+        # searches do not find yet.
         batches={"index": 2000},
+        linger_seconds={"index": wiring.settings.ingest.index_linger_ms / 1000},
         instance_id=instance_id,
         stop=stop,
     ).run()

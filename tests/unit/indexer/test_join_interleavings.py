@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from indexer.join import Arrival, Join, Side
+from indexer.join import Arrival, Join, Parked, Side, image_of
 from neardup.types import Image, ImageId
 
 GRACE = 10
@@ -40,7 +40,7 @@ class JoinMachine(RuleBasedStateMachine):
         # What survives a crash.
         self.topics: dict[Lane, list[Record]] = {lane: [] for lane in LANES}
         self.committed: dict[Lane, int] = {}
-        self.incomplete: dict[Key, Arrival] = {}
+        self.incomplete: dict[Key, tuple[Parked, Arrival]] = {}
         self.written: dict[Key, list[Image]] = {}
         # What does not.
         self.join = Join(grace_ms=GRACE)
@@ -48,7 +48,7 @@ class JoinMachine(RuleBasedStateMachine):
         self.read: set[Lane] = set()
         self.frontier: dict[Lane, int] = {}
         self.unfinished: dict[Lane, dict[int, Record]] = {lane: {} for lane in LANES}
-        self.unwritten: list[tuple[Image | None, Arrival | None, bool]] = []
+        self.unwritten: list[tuple[Image | None, Parked | None, Arrival | None]] = []
 
     # The world.
 
@@ -69,6 +69,7 @@ class JoinMachine(RuleBasedStateMachine):
 
     # The worker.
 
+    @precondition(lambda self: all(alone is None for _, _, alone in self.unwritten))
     @rule(lane=st.sampled_from(LANES), count=st.integers(1, 5))
     def poll(self, lane: Lane, count: int) -> None:
         side, partition = lane
@@ -83,21 +84,25 @@ class JoinMachine(RuleBasedStateMachine):
             arrival = self.arrival(lane, offset)
             waiting = self.waiting(lane, record.key)
             partner = self.waiting((side.partner, partition), record.key)
-            joined = self.join.add(arrival)
-            if joined is None:
+            pair = self.join.add(arrival)
+            if pair is None:
                 assert partner is None, "both sides are here"
                 if waiting is not None:
                     del self.unfinished[lane][waiting]
                 self.unfinished[lane][offset] = record
                 continue
-            image, parked = joined
-            if partner is not None:
+            if isinstance(pair.partner, Arrival):
+                assert partner is not None
                 del self.unfinished[side.partner, partition][partner]
+                other = pair.partner
             else:
-                assert parked is not None, "made from nothing"
-                assert parked.side is side.partner
+                assert pair.partner is pair.parked
+                assert pair.partner.side is side.partner
+                parked, other = self.incomplete[pair.partner.key]
+                assert parked == pair.partner
+            image = image_of(pair.arrival, other)
             self.check(image)
-            self.unwritten.append((image, parked, False))
+            self.unwritten.append((image, pair.parked, None))
 
     @rule(lane=st.sampled_from(LANES))
     def caught_up(self, lane: Lane) -> None:
@@ -113,20 +118,40 @@ class JoinMachine(RuleBasedStateMachine):
             decided = any(
                 image_id == arrival.image_id and version >= arrival.version for image_id, version in self.written
             )
-            self.join.expire(arrival, park=not decided)
-            del self.unfinished[lane][arrival.offset]
-            if not decided:
-                self.unwritten.append((None, arrival, True))
+            self.give_up(arrival, park=not decided)
+
+    @precondition(lambda self: any(self.unfinished.values()))
+    @rule(data=st.data())
+    def give_room(self, data: st.DataObject) -> None:
+        """One that waits is parked before its grace is over, as when both sides are crowded."""
+        lanes = [lane for lane in LANES if self.unfinished[lane]]
+        lane = data.draw(st.sampled_from(lanes))
+        self.give_up(self.arrival(lane, data.draw(st.sampled_from(sorted(self.unfinished[lane])))), park=True)
+
+    def give_up(self, arrival: Arrival, *, park: bool) -> None:
+        self.join.expire(arrival)
+        del self.unfinished[arrival.side, arrival.partition][arrival.offset]
+        if park:
+            self.unwritten.append((None, None, arrival))
 
     @rule()
     def write(self) -> None:
-        for image, arrival, parked in self.unwritten:
+        for image, completed, alone in self.unwritten:
             if image is not None:
                 self.written.setdefault((image.image_id, image.version), []).append(image)
-            if arrival is not None and parked:
-                self.incomplete[arrival.key] = arrival
-            elif arrival is not None:
-                self.incomplete.pop(arrival.key, None)
+            if completed is not None:
+                self.incomplete.pop(completed.key, None)
+            if alone is not None:
+                self.serial += 1
+                parked = Parked(
+                    side=alone.side,
+                    image_id=alone.image_id,
+                    version=alone.version,
+                    partition=alone.partition,
+                    offset=self.serial,
+                )
+                self.incomplete[alone.key] = parked, alone
+                self.join.park(parked)
         self.unwritten = []
 
     @precondition(lambda self: not self.unwritten)
@@ -140,6 +165,7 @@ class JoinMachine(RuleBasedStateMachine):
     @rule()
     def a_quiet_time(self) -> None:
         """Everything is read, and the grace of what still waits is over."""
+        self.write()
         for lane in LANES:
             self.poll(lane, len(self.topics[lane]))
         self.now += 2 * GRACE
@@ -169,9 +195,9 @@ class JoinMachine(RuleBasedStateMachine):
             self.read.discard(lane)
             self.frontier.pop(lane, None)
             self.unfinished[lane] = {}
-        for arrival in self.incomplete.values():
-            if arrival.partition == partition:
-                self.join.park(arrival)
+        for parked, _ in self.incomplete.values():
+            if parked.partition == partition:
+                self.join.park(parked)
 
     # What must hold.
 
@@ -199,6 +225,7 @@ class JoinMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything is read to the end: then no image whose two sides came is missing."""
+        self.write()
         for lane in LANES:
             self.poll(lane, len(self.topics[lane]))
         self.write()
