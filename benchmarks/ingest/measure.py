@@ -56,6 +56,8 @@ def measure(wiring: Wiring, roles: Roles, pace: Pace) -> Outcome:
     assert servers
     producer = context.Process(target=produce, args=(wiring.settings, servers, pace, readable, theirs), daemon=True)
     producer.start()
+    # So that a producer that dies is noticed.
+    theirs.close()
     assert ours.recv() == "ready"
     drain = Drain(wiring.settings)
     first = drain.decisions()

@@ -1,5 +1,6 @@
 """Wires one role of the worker and runs it."""
 
+import gc
 import threading
 
 from neardup.cli.wiring import Wiring
@@ -9,9 +10,14 @@ from neardup.settings import Settings
 
 __all__ = ["run_role"]
 
+_COLLECT_AFTER = 50_000, 20, 10
+
 
 def run_role(settings: Settings, role: str, name: str, stop: threading.Event) -> None:
     """Run a role until `stop` is set. Raises what ends it early."""
+    # A batch of candidates is many small objects that all die together: with Python's usual thresholds the collector goes
+    # through everything else in the process with each batch, which took two fifths of a proposer's time.
+    gc.set_threshold(*_COLLECT_AFTER)
     wiring = Wiring(settings)
     try:
         _RUN[role](wiring, f"{name}-{role}", stop)
