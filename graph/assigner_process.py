@@ -181,6 +181,8 @@ class AssignerProcess:
                 batch.append((record.offset, ProposalRecord.decode(record.value).proposal()))
             except InvalidMessageError as exc:
                 self._dead_letters.send(record, exc)
+            else:
+                self._dead_letters.accepted()
         self._dead_letters.flush()
         return batch
 

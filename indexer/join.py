@@ -69,8 +69,8 @@ class Parked:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Pair:
-    """Two sides that have met: `arrival` came last, `partner` waited or was parked. `parked`: what is to be removed from
-    the topic of incomplete images once the image is written."""
+    """Two sides that have met: `arrival` came last, `partner` waited or was parked. `parked`: what is to be removed
+    from the topic of incomplete images once the image is written."""
 
     arrival: Arrival
     partner: Arrival | Parked
@@ -89,8 +89,8 @@ class _Lane:
 class Join:
     """Waiting sides of the partitions this worker holds. Both sides of a partition belong to the same worker.
 
-    At most `limit` embeddings wait, half of them of each side; `crowded` says what must be done about a side that has its
-    half. At most `parked_limit` parked ones are remembered.
+    At most `limit` embeddings wait, half of them of each side, if a side that is `crowded` is not read on and the
+    `surplus` is parked. At most `parked_limit` parked ones are remembered.
     """
 
     def __init__(self, *, grace_ms: int, limit: int = 100_000, parked_limit: int = 200_000) -> None:
@@ -120,9 +120,9 @@ class Join:
         return frozenset(side for side in Side if self.waiting_of(side) >= self._half)
 
     def surplus(self) -> list[Arrival]:
-        """What must stop waiting before its grace is over, for both sides are crowded and neither could go on: the oldest
-        ones of the side whose oldest is older, a tenth of its half. They lose nothing but memory, a late partner completes
-        them."""
+        """What must stop waiting before its grace is over, for both sides are crowded and neither could go on: the
+        oldest ones of the side whose oldest is older, a tenth of its half. Nothing is lost by that: a late partner
+        completes them."""
         if len(self.crowded()) < len(Side):
             return []
         sides = {side: self._oldest(side) for side in Side}

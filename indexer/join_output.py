@@ -41,9 +41,7 @@ class JoinOutput:
     def incomplete(self, side: Arrival) -> Message:
         """A side whose partner did not come."""
         key = incomplete_key(side.side, side.version, side.image_id)
-        return Message(
-            topic=self._topics.incomplete, partition=side.partition, key=key, value=side.raw, parks=side
-        )
+        return Message(topic=self._topics.incomplete, partition=side.partition, key=key, value=side.raw, parks=side)
 
     def completed(self, parked: Parked) -> Message:
         """The end of a side that was incomplete."""

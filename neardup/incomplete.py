@@ -1,4 +1,4 @@
-"""The topic of incomplete images: embeddings whose partner did not come within the grace, for a late one to complete."""
+"""The topic of incomplete images: embeddings whose partner did not come, kept for a late one to complete."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

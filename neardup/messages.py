@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from neardup.errors import InvalidMessageError
-from neardup.times import epoch_ms
+from neardup.metadata import check_metadata
 from neardup.types import ClusterId, Decision, Image, ImageId, Match, Proposal, Source, Vector
 
 __all__ = [
@@ -85,18 +85,7 @@ Id = Annotated[str, AfterValidator(validate_image_id)]
 Version = Annotated[int, Field(ge=0, lt=2**53)]
 MetadataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 MetadataValue = Annotated[str, StringConstraints(max_length=1024)]
-
-
-def _check_created_at(metadata: dict[str, str]) -> dict[str, str]:
-    if "created_at" in metadata:
-        try:
-            epoch_ms(metadata["created_at"])
-        except ValueError as exc:
-            raise ValueError(f"created_at {exc}") from exc
-    return metadata
-
-
-Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(_check_created_at)]
+Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(check_metadata)]
 
 
 def _invalid(error: ValidationError) -> InvalidMessageError:
@@ -112,7 +101,7 @@ class _Message(BaseModel):
     def decode(cls, raw: bytes | None) -> Self:
         """The message in these bytes. Raises InvalidMessageError naming the field that is wrong."""
         if raw is None:
-            raise InvalidMessageError("the message has no value")
+            raise InvalidMessageError("has no value; deleting an image by such a message is not supported yet")
         try:
             return cls.model_validate_json(raw)
         except ValidationError as exc:
@@ -157,7 +146,7 @@ class ImageRecord(_Message):
     run: int = 0
     lsh: FloatArray
     score: FloatArray
-    metadata: Metadata
+    metadata: dict[str, str]
 
     @classmethod
     def of(cls, image: Image) -> Self:
@@ -192,7 +181,7 @@ class ProposalRecord(_Message):
     probes: int = Field(ge=0)
     query: BucketArray
     score: HalfArray
-    metadata: Metadata
+    metadata: dict[str, str]
     searched_seq: int
     matches: tuple[tuple[str, int, float], ...]
     match_threshold: float

@@ -196,6 +196,9 @@ class IngestSettings(_Group):
     )
     backlog_limit: int = Field(5_000, ge=10, description="undecided or unindexed proposals at which workers pause")
     poison_limit: int = Field(100, ge=1, description="consecutive dead letters that stop a worker")
+    dead_letter_share: float = Field(
+        0.5, gt=0, le=1, description="part of the last 1,000 messages that may be dead letters; more stop a worker"
+    )
 
 
 class AssignSettings(_Group):

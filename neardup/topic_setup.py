@@ -44,6 +44,7 @@ def topic_specs(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:
         TopicSpec(name=topics.ledger, partitions=1, config=_FOREVER),
         TopicSpec(name=topics.heads, partitions=many, config=compacted),
         TopicSpec(name=topics.dead_letters, partitions=1, config=_FOREVER),
+        TopicSpec(name=topics.replayed, partitions=1, config=compacted),
     ]
 
 

@@ -53,8 +53,8 @@ def corpus(block: int) -> Images:
 
 
 def stream(name: str, part: int, count: int, *, duplicates: float) -> Images:
-    """`count` images that arrive together. A share of them are copies: half of an image of the corpus' first block, half
-    of one of these very images."""
+    """`count` images that arrive together. A share of them are copies: half of an image of the corpus' first block,
+    half of one of these very images."""
     rng = np.random.default_rng([_SEED, part, *name.encode()])
     lsh, score = _fresh(rng, count)
     parents = np.full(count, -1, dtype=np.int64)

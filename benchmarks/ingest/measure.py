@@ -30,9 +30,9 @@ Times = npt.NDArray[np.float64]
 class Outcome:
     """`stages`: milliseconds each image spent in each stage; `seconds`: from the first image present to the last
     readable; `middle_rate`: images a second while between a tenth and nine tenths were readable; `cpu`: milliseconds of
-    an image by process; `busy`: the part of the machine's cores that was busy, whoever with; `lost`: images that were not
-    decided, or whose head a reader is not told; `doubled`: decisions beyond the first of the same image and version;
-    `joined`: images that joined another's cluster."""
+    an image by process; `busy`: the part of the machine's cores that was busy, whoever with; `lost`: images that were
+    not decided, or whose head a reader is not told; `doubled`: decisions beyond the first of the same image and
+    version; `joined`: images that joined another's cluster."""
 
     published: Published
     latencies: Times
@@ -75,7 +75,8 @@ def measure(wiring: Wiring, roles: Roles, pace: Pace) -> Outcome:
         after = cpu_seconds(wiring.settings, roles)
         busy = psutil.cpu_percent() / 100
         producer.join(30)
-    return _outcome(wiring, pace, watch, published, starts, _spent(before, after), busy)
+    cpu = {name: spent - before.get(name, 0.0) for name, spent in after.items()}
+    return _outcome(wiring, pace, watch, published, starts=starts, cpu=cpu, busy=busy)
 
 
 def _settle(watch: Watch, roles: Roles, count: int) -> None:
@@ -96,6 +97,7 @@ def _outcome(
     pace: Pace,
     watch: Watch,
     published: Published,
+    *,
     starts: dict[tuple[str, int], int],
     cpu: dict[str, float],
     busy: float,
@@ -169,7 +171,3 @@ def _written(wiring: Wiring, starts: dict[tuple[str, int], int]) -> dict[ImageId
             offset = records[-1].offset + 1
         reader.close()
     return moments
-
-
-def _spent(before: dict[str, float], after: dict[str, float]) -> dict[str, float]:
-    return {name: after[name] - before.get(name, 0.0) for name in after}

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
+from typing import Self
 
 import numpy as np
 import numpy.typing as npt
@@ -63,7 +64,7 @@ class Watch:
         ]
         self._raw: list[bytes] = []
 
-    def __enter__(self) -> "Watch":
+    def __enter__(self) -> Self:
         self._consumer = self._wiring.kafka.consumer(fetch_max_wait_ms=20)
         partition = TopicPartition(self._wiring.topics.ledger, 0)
         self._consumer.assign([partition])

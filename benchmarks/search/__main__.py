@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from benchmarks.report import Report
 from benchmarks.engines import own_opensearch
+from benchmarks.report import Report
 from benchmarks.search.peers import missing_packages
 from benchmarks.search.run import PARTS, Plan, run
 

@@ -5,7 +5,7 @@ import threading
 
 from neardup.cli.wiring import Wiring
 from neardup.clock import SystemClock
-from neardup.dead_letters import DeadLetters
+from neardup.dead_letters import DeadLetterLimit, DeadLetters
 from neardup.settings import Settings
 
 __all__ = ["run_role"]
@@ -15,8 +15,8 @@ _COLLECT_AFTER = 50_000, 20, 10
 
 def run_role(settings: Settings, role: str, name: str, stop: threading.Event) -> None:
     """Run a role until `stop` is set. Raises what ends it early."""
-    # A batch of candidates is many small objects that all die together: with Python's usual thresholds the collector goes
-    # through everything else in the process with each batch, which took two fifths of a proposer's time.
+    # A batch of candidates is many small objects that die together. With Python's usual thresholds the collector goes
+    # through everything else in the process meanwhile: 1.09 instead of 0.61 ms of CPU for a search.
     gc.set_threshold(*_COLLECT_AFTER)
     wiring = Wiring(settings)
     try:
@@ -126,7 +126,9 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
 
 
 def _dead_letters(wiring: Wiring) -> DeadLetters:
-    return DeadLetters(wiring.kafka, wiring.topics, limit=wiring.settings.ingest.poison_limit)
+    ingest = wiring.settings.ingest
+    limit = DeadLetterLimit(row=ingest.poison_limit, share=ingest.dead_letter_share)
+    return DeadLetters(wiring.kafka, wiring.topics, limit=limit)
 
 
 _RUN = {"join": _join, "propose": _propose, "assign": _assign, "project": _project}

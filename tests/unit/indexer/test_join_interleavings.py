@@ -113,7 +113,6 @@ class JoinMachine(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         for arrival in self.join.expired():
-            lane = arrival.side, arrival.partition
             assert self.frontier[arrival.side.partner, arrival.partition] > arrival.at_ms + GRACE
             decided = any(
                 image_id == arrival.image_id and version >= arrival.version for image_id, version in self.written
