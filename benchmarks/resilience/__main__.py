@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.report import Report
 from benchmarks.resilience.crashes import crash_matrix
-from benchmarks.resilience.engines import own_engines
+from benchmarks.resilience.engines import trial_engines
 from benchmarks.resilience.faults import ENGINES, KINDS, attempts, fault_matrix, some_of_each
 from benchmarks.resilience.scale_out import Scale, scale_out
 from benchmarks.resilience.trial import TrialResult
@@ -43,7 +43,7 @@ def main() -> None:
     # So that engines and workers are taken down, however this ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        with own_engines(arguments.home) as (settings, folder):
+        with trial_engines(arguments.home) as (settings, folder):
             log = folder / "workers.log"
             if "crash" in parts:
                 seeds = arguments.seeds or (1 if quick else _CRASH_SEEDS)
