@@ -24,7 +24,7 @@ from benchmarks.resilience.trial import TrialResult
 _PARTS = ("crash", "faults", "scale")
 _CRASH_SEEDS, _FAULT_SEEDS = 50, 5
 _FULL = Scale(takeovers=5, images=600, changes=40, runs=20, copies=1000)
-_QUICK = Scale(takeovers=1, images=100, changes=8, runs=1, copies=100)
+_QUICK = Scale(takeovers=1, images=50, changes=5, runs=1, copies=100)
 
 
 def main() -> None:
