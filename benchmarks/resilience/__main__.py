@@ -5,8 +5,8 @@ killed, paused, slow, refusing, cut off, hanging, or answers with errors or garb
 workers of a role, workers that come and go, a standby that takes over. Real engines, real processes; afterwards
 everything must be decided once and agree with the ledger.
 
-Prints tables; FILE gets {"figures": {name: number}, "rows": […]}. Exit code 1 when anything was found. About two hours
-on two cores; five minutes with --quick.
+Prints tables; FILE gets {"figures": {name: number}, "rows": […]}. Exit code 1 when anything was found. About an hour
+and a half on two cores; four minutes with --quick.
 """
 
 import argparse
