@@ -22,7 +22,7 @@ demo: ## see it work
 bench: ## how long things take on this machine
 	$(RUN) python -m benchmarks.startup
 
-soak: ## crashes, faults of engines, workers that come and go: two hours
+soak: ## crashes, faults of engines, workers that come and go: an hour and a half
 	$(RUN) python -m benchmarks.resilience
 
 lock: ## the newest versions of all dependencies, with hashes

@@ -81,6 +81,7 @@ class AssignerProcess:
             instance_id=instance_id,
             stop=stop,
             session_timeout_ms=settings.session_timeout_ms,
+            linger_ms=settings.linger_ms,
         )
         self._member.on_assigned = lambda _: self._resume()
 
@@ -139,7 +140,8 @@ class AssignerProcess:
         )
         self._next = last.proposal_offset + 1
         self._resume()
-        # A predecessor that died between its transaction and this would leave a backlog that is none.
+        # Proposers that wait for a backlog to shrink read this offset. It must not stay behind what is decided, as it
+        # would after a predecessor that died between its transaction and its commit.
         member.commit({self._partition: self._next})
         _log.info("assigner elected", seq=last.seq, proposal_offset=last.proposal_offset)
         absent_since = time.monotonic()
@@ -178,6 +180,8 @@ class AssignerProcess:
                 batch.append((record.offset, decode_request(record.value)))
             except InvalidMessageError as exc:
                 self._dead_letters.send(record, exc)
+            else:
+                self._dead_letters.accepted()
         self._member.retrying("writing dead letters", self._dead_letters.flush)
         return batch
 

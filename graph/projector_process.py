@@ -21,8 +21,9 @@ _BATCH = 200
 class ProjectorProcess:
     """Waits to be elected, then follows the ledger for every projection until stopped or replaced.
 
-    `batches`: how many decisions a projection takes at most in one step, where that is not the usual number. `beside`:
-    what else the elected process does; each is given a wait that says when to end.
+    `batches`: how many decisions a projection takes at most in one step, where that is not the usual number;
+    `linger_seconds`: the time between two of its steps, where there is one. `beside`: what else the elected process
+    does; each is given a wait that says when to end.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class ProjectorProcess:
         *,
         projections: Mapping[str, Callable[[], Projection]],
         batches: Mapping[str, int],
+        linger_seconds: Mapping[str, float],
         beside: Mapping[str, Callable[[Callable[[float], bool]], None]],
         instance_id: str | None,
         stop: threading.Event,
@@ -40,6 +42,7 @@ class ProjectorProcess:
         self._topics = topics
         self._projections = projections
         self._batches = batches
+        self._linger_seconds = linger_seconds
         self._beside = beside
         self._stop = stop
         self._halt = threading.Event()
@@ -97,7 +100,13 @@ class ProjectorProcess:
             return self._halt.wait(seconds)
 
         try:
-            Projector(name, ledger=ledger, projection=make(), batch=self._batches.get(name, _BATCH)).run(wait)
+            Projector(
+                name,
+                ledger=ledger,
+                projection=make(),
+                batch=self._batches.get(name, _BATCH),
+                linger_seconds=self._linger_seconds.get(name, 0.0),
+            ).run(wait)
         except Exception as exc:  # noqa: BLE001 - raised again by run
             self._failure = exc
         finally:

@@ -1,6 +1,7 @@
 """The propose role on Kafka: images and requeued images in, proposals out."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -24,6 +25,8 @@ from neardup.topics import Topics
 from neardup.types import Image, Proposal, Source
 
 __all__ = ["ProposeWorker"]
+
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -60,6 +63,7 @@ class ProposeWorker:
         self._backlog = backlog
         self._dead_letters = dead_letters
         self._stop = stop
+        self._room_until = 0.0
         self._readers: dict[tuple[str, int], PartitionReader] = {}
         self._member = GroupMember(
             kafka,
@@ -67,6 +71,7 @@ class ProposeWorker:
             group=topics.group("propose"),
             instance_id=instance_id,
             stop=stop,
+            linger_ms=settings.linger_ms,
         )
 
     def run(self) -> None:
@@ -134,10 +139,13 @@ class ProposeWorker:
 
     def _wait_for_room(self) -> None:
         """Raises SearchUnavailableError while too many proposals wait: the assigner's memory must reach back to what a
-        search covered."""
+        search covered. The memory is far larger than the limit, so a look now and then is enough."""
+        if time.monotonic() < self._room_until:
+            return
         behind = self._backlog.undecided() + self._backlog.unapplied(self._search.position())
         if behind > self._settings.backlog_limit:
             raise SearchUnavailableError(f"{behind} proposals are not decided and indexed yet")
+        self._room_until = time.monotonic() + _LOOK_SECONDS
 
 
 def _image(record: ConsumerRecord) -> tuple[Source, Image] | None:

@@ -23,6 +23,7 @@ _T = TypeVar("_T")
 _TOPICS_WITHIN_SECONDS = 15.0
 _QUIET_SECONDS = 20.0
 _ASK_ENDS_SECONDS = 1.0
+_ENOUGH_BYTES = 64 * 1024
 
 
 class PartitionsLostError(Exception):
@@ -38,7 +39,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     `instance_id` makes the membership static: a restart within the session time-out gets its partitions back at once.
     `on_assigned` is called by `poll` before it returns records of new partitions, `on_revoked` inside the client's own
-    callback: it must not ask the brokers anything.
+    callback: it must not ask the brokers anything. `linger_ms`: the longest time that a record waits for others to be
+    read with it, unless there are many.
     """
 
     def __init__(
@@ -50,9 +52,10 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         instance_id: str | None,
         stop: threading.Event,
         session_timeout_ms: int = 10_000,
-        fetch_bytes: int | None = None,
+        linger_ms: int = 0,
     ) -> None:
-        config = {} if fetch_bytes is None else {"max_partition_fetch_bytes": fetch_bytes}
+        # The broker waits, so that a batch costs one request whatever it holds.
+        config = {"fetch_min_bytes": _ENOUGH_BYTES, "fetch_max_wait_ms": linger_ms} if linger_ms else {}
         self.consumer = kafka.consumer(
             group_id=group,
             group_instance_id=instance_id,

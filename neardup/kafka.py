@@ -210,9 +210,9 @@ class RenewedProducer:
         self._make = make
         self._producer: KafkaProducer | None = None
 
-    def write(self, messages: Sequence[Outgoing], doing: str) -> None:
-        """Return when every in-sync copy has them. Raises LogUnavailableError (some may be there: messages may come
-        twice); `doing` says what was tried."""
+    def write(self, messages: Sequence[Outgoing], doing: str) -> list[int]:
+        """Return the offset of each when every in-sync copy has them. Raises LogUnavailableError (some may be there:
+        messages may come twice); `doing` says what was tried."""
         try:
             with kafka_errors(doing):
                 self._producer = self._producer or self._make()
@@ -227,8 +227,7 @@ class RenewedProducer:
                     for message in messages
                 ]
                 self._producer.flush(timeout=_DURABLE_SECONDS)
-                for future in futures:
-                    future.get(timeout=0)
+                return [future.get(timeout=0).offset for future in futures]
         except LogUnavailableError:
             self.close()
             raise

@@ -23,7 +23,7 @@ from pydantic import (
 )
 
 from neardup.errors import InvalidMessageError
-from neardup.times import epoch_ms
+from neardup.metadata import check_metadata
 from neardup.types import ClusterId, Image, ImageId, Vector
 
 __all__ = [
@@ -36,7 +36,6 @@ __all__ = [
     "Id",
     "ImageRecord",
     "Message",
-    "Metadata",
     "MoveKind",
     "Version",
     "half",
@@ -89,18 +88,7 @@ Id = Annotated[str, AfterValidator(validate_image_id)]
 Version = Annotated[int, Field(ge=0, lt=2**53)]
 MetadataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 MetadataValue = Annotated[str, StringConstraints(max_length=1024)]
-
-
-def _check_created_at(metadata: dict[str, str]) -> dict[str, str]:
-    if "created_at" in metadata:
-        try:
-            epoch_ms(metadata["created_at"])
-        except ValueError as exc:
-            raise ValueError(f"created_at {exc}") from exc
-    return metadata
-
-
-Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(_check_created_at)]
+Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(check_metadata)]
 
 
 def invalid_message(error: ValidationError, *, skip: int = 0) -> InvalidMessageError:
@@ -120,7 +108,7 @@ class Message(BaseModel):
     def decode(cls, raw: bytes | None) -> Self:
         """The message in these bytes. Raises InvalidMessageError naming the field that is wrong."""
         if raw is None:
-            raise InvalidMessageError("the message has no value")
+            raise InvalidMessageError("the message has no value; images are not removed by messages")
         try:
             return cls.model_validate_json(raw)
         except ValidationError as exc:
@@ -165,7 +153,7 @@ class ImageRecord(Message):
     run: int = 0
     lsh: FloatArray
     score: FloatArray
-    metadata: Metadata
+    metadata: dict[str, str]
 
     @classmethod
     def of(cls, image: Image) -> Self:

@@ -195,16 +195,28 @@ class IngestSettings(_Group):
 
     grace_seconds: float = Field(600.0, gt=0, description="time the join waits for the second embedding")
     batch_images: int = Field(64, ge=1, le=1000, description="images that share a search, a Predict and a commit")
-    linger_ms: int = Field(20, ge=0, le=1000, description="longest wait for a batch to fill")
-    join_limit: int = Field(100_000, ge=100, description="waiting embeddings a worker keeps before it pauses")
+    linger_ms: int = Field(50, ge=0, le=1000, description="longest wait for a batch to fill, in each of two steps")
+    index_linger_ms: int = Field(
+        500, ge=0, le=10_000, description="time between two refreshes of the index, unless much waits"
+    )
+    join_limit: int = Field(
+        100_000, ge=100, description="waiting embeddings a worker keeps, half of each side; a side with its half pauses"
+    )
+    incomplete_limit: int = Field(
+        200_000, ge=100, description="incomplete images a worker remembers, for a late partner to complete"
+    )
     backlog_limit: int = Field(5_000, ge=10, description="undecided or unindexed proposals at which workers pause")
     poison_limit: int = Field(100, ge=1, description="consecutive dead letters that stop a worker")
+    dead_letter_share: float = Field(
+        0.5, gt=0, le=1, description="part of the last 1,000 messages that may be dead letters; more stop a worker"
+    )
 
 
 class AssignSettings(_Group):
     """The assigner."""
 
     batch_proposals: int = Field(200, ge=1, le=5000, description="proposals decided in one transaction")
+    linger_ms: int = Field(20, ge=0, le=1000, description="longest wait for a transaction to fill")
     window: int = Field(20_000, ge=100, description="recent decisions kept in memory for overlap; > backlog limit")
     enough_members: int = Field(3, ge=1, description="matching members that satisfy the chain guard without the head")
     enough_exemplars: int = Field(

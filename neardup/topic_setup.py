@@ -49,6 +49,7 @@ def topic_specs(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:
         TopicSpec(name=topics.clusters, partitions=many, config=compacted),
         TopicSpec(name=topics.moves, partitions=1, config=moved),
         TopicSpec(name=topics.dead_letters, partitions=1, config=_FOREVER),
+        TopicSpec(name=topics.replayed, partitions=1, config=compacted),
     ]
 
 

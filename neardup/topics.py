@@ -71,6 +71,11 @@ class Topics:
         """Messages that can never succeed, with their reason and origin."""
         return f"{self.namespace}.dead-letters"
 
+    @property
+    def replayed(self) -> str:
+        """Which dead letters were replayed, compacted by their offset."""
+        return f"{self.namespace}.dead-letters.replayed"
+
     def group(self, role: str) -> str:
         """The consumer group of a role."""
         return f"{self.namespace}.{role}"

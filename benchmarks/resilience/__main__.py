@@ -5,8 +5,8 @@ killed, paused, slow, refusing, cut off, hanging, or answers with errors or garb
 workers of a role, workers that come and go, a standby that takes over. Real engines, real processes; afterwards
 everything must be decided once and agree with the ledger.
 
-Prints tables; FILE gets {"figures": {name: number}, "rows": […]}. Exit code 1 when anything was found. About two hours
-on two cores; five minutes with --quick.
+Prints tables; FILE gets {"figures": {name: number}, "rows": […]}. Exit code 1 when anything was found. About an hour
+and a half on two cores; four minutes with --quick.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.report import Report
 from benchmarks.resilience.crashes import crash_matrix
-from benchmarks.resilience.engines import own_engines
+from benchmarks.resilience.engines import trial_engines
 from benchmarks.resilience.faults import ENGINES, KINDS, attempts, fault_matrix, some_of_each
 from benchmarks.resilience.scale_out import Scale, scale_out
 from benchmarks.resilience.trial import TrialResult
@@ -24,7 +24,7 @@ from benchmarks.resilience.trial import TrialResult
 _PARTS = ("crash", "faults", "scale")
 _CRASH_SEEDS, _FAULT_SEEDS = 50, 5
 _FULL = Scale(takeovers=5, images=600, changes=40, runs=20, copies=1000)
-_QUICK = Scale(takeovers=1, images=100, changes=8, runs=1, copies=100)
+_QUICK = Scale(takeovers=1, images=50, changes=5, runs=1, copies=100)
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     # So that engines and workers are taken down, however this ends.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        with own_engines(arguments.home) as (settings, folder):
+        with trial_engines(arguments.home) as (settings, folder):
             log = folder / "workers.log"
             if "crash" in parts:
                 seeds = arguments.seeds or (1 if quick else _CRASH_SEEDS)

@@ -1,15 +1,14 @@
-"""The engines under trial: of the benchmark's own, in a folder that is removed afterwards, or those of a home."""
+"""The settings of the trials, and the engines under trial: of the benchmark's own, or those of a home."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from neardup.engines import supervisor
-from neardup.engines.endpoints import Endpoints
-from neardup.settings import AssignSettings, IngestSettings, Settings, load_settings
+from benchmarks.engines import own_home
+from neardup.engines.endpoints import Endpoints, local_endpoints
+from neardup.settings import AssignSettings, IngestSettings, Settings
 
-__all__ = ["own_engines", "with_timeouts"]
+__all__ = ["trial_engines", "with_timeouts"]
 
 _NAMESPACE = "resilience"
 _GRACE_SECONDS = 0.6
@@ -17,19 +16,11 @@ _PARTITIONS = 4
 
 
 @contextmanager
-def own_engines(home: Path | None) -> Iterator[tuple[Settings, Path]]:
-    """The settings of the trials on new local engines, or on those of `home`, which are started if they do not run and
-    go on afterwards; and a folder for logs, which goes when they do."""
-    usual = load_settings()
-    with tempfile.TemporaryDirectory(prefix="neardup-bench-", dir="/var/tmp") as folder:
-        Path(folder).chmod(0o755)
-        local = usual.local.model_copy(update={"home": home or Path(folder)})
-        settings = usual.model_copy(update={"local": local})
-        try:
-            yield _settings_of(settings, supervisor.up(settings)), home or Path(folder)
-        finally:
-            if home is None:
-                supervisor.down(settings, [])
+def trial_engines(home: Path | None) -> Iterator[tuple[Settings, Path]]:
+    """The settings of the trials on new local engines, or on those of `home`; and a folder for logs, which goes when
+    the engines do."""
+    with own_home(home=home) as usual:
+        yield _settings_of(usual, local_endpoints(usual.local)), usual.local.home
 
 
 def _settings_of(settings: Settings, endpoints: Endpoints) -> Settings:

@@ -147,11 +147,12 @@ class Workers:
         worker.process.start()
 
     def _count(self, worker: _Worker, code: int) -> None:
-        assert worker.process is not None
-        if code == -signal.SIGKILL and worker.arm is not None:
+        if worker.arm is not None and code == -signal.SIGKILL:
             self.kills[worker.arm.point] += 1
         elif not worker.killed:
             self.ended[f"{worker.role} {code}"] += 1
+            if worker.arm is not None:
+                worker.arms.appendleft(worker.arm)
         worker.arm = None
 
 
