@@ -52,9 +52,9 @@ _LOOKS = 200
 class _SearchAgainError(Exception):
     """The proposal cannot be decided as it was searched and scored."""
 
-    def __init__(self, candidate_limit: int | None = None) -> None:
+    def __init__(self, *, deeper: bool = False) -> None:
         super().__init__()
-        self.candidate_limit = candidate_limit
+        self.deeper = deeper
 
 
 class Assigner:
@@ -162,13 +162,13 @@ class Assigner:
             if was is not None and (proposal.version, proposal.run) <= (was.version, was.run):
                 continue
             if proposal.searched_seq < self._recent.since:
-                requeue.append(Requeue(proposal=proposal))
+                requeue.append(self._searched_again(proposal))
                 continue
             try:
                 merged = self._merge(item, decided)
                 decision = self._decide(item, merged, was)
             except _SearchAgainError as again:
-                requeue.append(Requeue(proposal=proposal, candidate_limit=again.candidate_limit))
+                requeue.append(self._searched_again(proposal, deeper=again.deeper))
                 continue
             except UnavailableError:
                 if not (decisions or requeue or erased):
@@ -179,6 +179,14 @@ class Assigner:
             decided[proposal.image_id] = item.offset if decision.indexed else _NOT_INDEXED
             decisions.append(decision)
         return Outcome(entries=tuple(decisions), requeue=tuple(requeue), erased=tuple(erased), next_offset=next_offset)
+
+    def _searched_again(self, proposal: Proposal, *, deeper: bool = False) -> Requeue:
+        """Hand a proposal back; what was searched deeper is so again."""
+        limit = self._rules.deeper_limit
+        return Requeue(
+            proposal=proposal,
+            candidate_limit=limit if deeper or proposal.candidate_limit >= limit else None,
+        )
 
     def _check(self, batch: Sequence[tuple[int, Proposal]]) -> None:
         for offset, proposal in batch:
@@ -272,7 +280,7 @@ class Assigner:
             head_score=lambda head: self._head_score(proposal, matches, head),
         )
         if assignment.rule in {"barred", "quarantined"} and proposal.candidate_limit < self._rules.deeper_limit:
-            raise _SearchAgainError(self._rules.deeper_limit)
+            raise _SearchAgainError(deeper=True)
         return self._decision(item, assignment, said, matches, was)
 
     def _own_cluster(self, image_id: ImageId, current: ClusterInfo | None) -> ClusterId:

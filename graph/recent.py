@@ -98,7 +98,9 @@ class RecentImages:
     def _remembered(self, row: int, overlap: int) -> Remembered:
         assert self._codes is not None
         assert self._scores is not None
-        return Remembered(image_id=self._ids[row], code=self._codes[row], score=self._scores[row], overlap=overlap)
+        # Copies: the row is written again when it has become the oldest.
+        code, score = self._codes[row].copy(), self._scores[row].copy()
+        return Remembered(image_id=self._ids[row], code=code, score=score, overlap=overlap)
 
 
 class RecentPlacements:

@@ -76,6 +76,8 @@ class ProposeWorker:
             while not self._stop.is_set():
                 records = member.poll(timeout_ms=100, max_records=self._settings.batch_images)
                 if not records:
+                    # Requeued and erased images come in transactions.
+                    member.commit_finished()
                     continue
                 try:
                     batch = member.retrying("reading images", partial(self._read, records))

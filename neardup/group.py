@@ -64,6 +64,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._stop = stop
         self._generation = 0
         self._newly_assigned: list[TopicPartition] = []
+        self._finished: dict[TopicPartition, int] = {}
         self._watchdog = Watchdog(group)
         self._quiet_since = time.monotonic()
         self._behind = False
@@ -86,6 +87,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         """Called by the client inside poll."""
         self._generation += 1
         self._newly_assigned = []
+        self._finished = {}
         if revoked:
             self.on_revoked(revoked)
 
@@ -159,6 +161,19 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                 {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()},
                 timeout_ms=10_000,
             )
+
+    def commit_finished(self) -> None:
+        """Commit where reading stands, when all that `poll` has returned is finished. The marks that transactions leave
+        in a log take offsets and are returned to nobody; uncommitted they would look like something left to do.
+
+        Raises LogUnavailableError, FencedError.
+        """
+        consumer = self.consumer
+        with kafka_errors(f"reading the positions of {self._group}"):
+            positions = {one: consumer.position(one, timeout_ms=ANSWER_MS) for one in consumer.assignment()}
+        passed = {one: at for one, at in positions.items() if at is not None and at != self._finished.get(one)}
+        self.commit(passed)
+        self._finished |= passed
 
     def retrying(self, doing: str, action: Callable[[], _T]) -> _T:
         """The result of `action`, tried again with back-off for as long as it raises UnavailableError; after a

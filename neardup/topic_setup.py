@@ -1,10 +1,11 @@
 """Creates the topics of a namespace on Kafka, and compares those that exist."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from kafka import KafkaAdminClient
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import TopicAlreadyExistsError
 
 from neardup.errors import ConfigError
@@ -12,7 +13,7 @@ from neardup.kafka import MAX_MESSAGE_BYTES, Kafka, kafka_errors
 from neardup.settings import KafkaSettings
 from neardup.topics import Topics
 
-__all__ = ["TopicSpec", "drop_topics", "setup_topics", "topic_specs"]
+__all__ = ["TopicSpec", "drop_topics", "retention_hours", "setup_topics", "topic_specs"]
 
 _FOREVER = {"retention.ms": "-1", "retention.bytes": "-1"}
 _HOUR_MS = 3_600_000
@@ -69,6 +70,19 @@ def setup_topics(kafka: Kafka, topics: Topics, settings: KafkaSettings, *, dry_r
         return changes
     finally:
         admin.close()
+
+
+def retention_hours(kafka: Kafka, names: Sequence[str]) -> dict[str, float | None]:
+    """How long each of these topics keeps a message, as the brokers say; None: for good. Raises LogUnavailableError."""
+    admin = kafka.admin()
+    try:
+        with kafka_errors("reading the retention of topics"):
+            resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+            found = admin.describe_configs(resources, config_filter="all")["topic"]
+    finally:
+        admin.close()
+    kept = {name: int(found[name]["retention.ms"]["value"]) for name in names}
+    return {name: None if milliseconds < 0 else milliseconds / _HOUR_MS for name, milliseconds in kept.items()}
 
 
 def drop_topics(kafka: Kafka, topics: Topics, settings: KafkaSettings) -> None:

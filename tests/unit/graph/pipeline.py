@@ -1,6 +1,7 @@
 """Everything between joined images and clusters, in memory and in the hand of a test: who runs when is an argument."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from graph.standing import Standing
 from indexer.index_projection import IndexProjection
 from indexer.propose import ProposalRules, Proposer
 from neardup.clusters import ClusterState
+from neardup.commands import Command, CommandBody
 from neardup.entries import Decision, Entry
 from neardup.errors import UnavailableError
 from neardup.lsh import LshModel
@@ -21,6 +23,7 @@ from neardup.testing import (
     CosineScorer,
     FakeClock,
     InMemoryClusterStore,
+    InMemoryHeadCache,
     InMemoryIndex,
     InMemoryLedger,
     InMemoryProposalLog,
@@ -68,6 +71,7 @@ class Pipeline:
         self.ledger = InMemoryLedger()
         self.index = index or InMemoryIndex()
         self.store: ClusterStore = store or InMemoryClusterStore()
+        self.cache = InMemoryHeadCache()
         self.search: CandidateSearch = search or self.index
         self.scorer: PairScorer = scorer or CosineScorer()
         self.window = window
@@ -79,13 +83,7 @@ class Pipeline:
             window=window,
             deeper_limit=10_000,
         )
-        self.proposer = Proposer(
-            lsh=LSH,
-            search=self.index,
-            scorer=CosineScorer(),
-            clock=FakeClock(),
-            rules=ProposalRules(candidate_limit=1000, minimum_overlap=MINIMUM_OVERLAP, probes=1),
-        )
+        self.proposer = self.make_proposer(candidate_limit=1000)
         self._to_graph = Projector("graph", ledger=self.ledger, projection=self.store, batch=1)
         self._to_index = Projector(
             "index",
@@ -93,6 +91,10 @@ class Pipeline:
             projection=IndexProjection(self.index, self.index, self.proposals, lsh_version=LSH.version),
             batch=1,
         )
+        self._to_cache = Projector("cache", ledger=self.ledger, projection=self.cache, batch=1)
+        self._images: dict[Source, Image] = {}
+        self._searched_again = 0
+        self._told = 0
         self.refused = 0
         self.restart()
 
@@ -111,6 +113,15 @@ class Pipeline:
     @property
     def waiting(self) -> int:
         return self.proposals.end() - self.next_offset
+
+    def make_proposer(self, *, candidate_limit: int) -> Proposer:
+        return Proposer(
+            lsh=LSH,
+            search=self.index,
+            scorer=CosineScorer(),
+            clock=FakeClock(),
+            rules=ProposalRules(candidate_limit=candidate_limit, minimum_overlap=MINIMUM_OVERLAP, probes=1),
+        )
 
     def restart(self) -> None:
         """A new assigner, from the logs; it starts when the graph has applied the whole ledger."""
@@ -134,9 +145,39 @@ class Pipeline:
     def propose(self, *images: Image) -> list[Proposal]:
         start = self.proposals.end()
         sources = [Source(topic="test.images", partition=0, offset=start + number) for number in range(len(images))]
+        self._images |= zip(sources, images, strict=True)
         made = self.proposer.propose(list(zip(sources, images, strict=True)))
         self.proposals.append(made)
         return made
+
+    def search_again(self) -> None:
+        """What the propose role does with what was handed back."""
+        for request in self.ledger.requeued[self._searched_again :]:
+            source = request.proposal.source
+            again = [(source, self._images[source])]
+            self.proposals.append(self.proposer.propose(again, candidate_limit=request.candidate_limit))
+        self._searched_again = len(self.ledger.requeued)
+
+    def command(self, body: CommandBody, *, actor: str = "somebody", command_id: str | None = None) -> Command:
+        """Put a command into the log, undecided."""
+        self._told += 1
+        command = Command(
+            command_id=command_id or str(UUID(int=self._told)),
+            actor=actor,
+            reason="a test",
+            at_ms=1_800_000_000_000 + self._told,
+            body=body,
+        )
+        self.proposals.append([command])
+        return command
+
+    def tell(self, body: CommandBody) -> list[Entry]:
+        """A command, decided and applied at once; the entries that answer it."""
+        before = len(self.entries)
+        self.command(body)
+        self.decide(10**6)
+        self.project()
+        return self.entries[before:]
 
     def decide(self, limit: int) -> None:
         """Decide the next proposals as one batch; what an engine refuses is asked again, its projector having moved."""
@@ -166,6 +207,15 @@ class Pipeline:
     def project(self) -> None:
         self.project_graph(10**6)
         self.project_index(10**6)
+        _steps(self._to_cache, 10**6)
+
+    def settle(self) -> None:
+        """Until nothing waits."""
+        while self.waiting or self._searched_again < len(self.ledger.requeued):
+            self.decide(1000)
+            self.project()
+            self.search_again()
+        self.project()
 
     def arrive(self, *images: Image) -> list[Decision]:
         """Images that come together, after everything before them has been applied; the decisions about them."""

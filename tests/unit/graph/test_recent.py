@@ -66,6 +66,23 @@ def test_a_new_version_replaces_the_old() -> None:
     assert (found.score.tolist(), found.code.tolist()) == ([2.0], [2] * TABLES)
 
 
+def test_what_was_asked_for_stays_as_it_was() -> None:
+    recent = RecentImages(capacity=1)
+    remember(recent, "a", 1, value=1)
+    found = recent.get(ImageId("a"))
+    remember(recent, "b", 2, value=2)
+    assert found is not None
+    assert (found.score.tolist(), found.code.tolist()) == ([1.0], [1] * TABLES)
+
+
+def test_an_erased_image_is_forgotten() -> None:
+    recent = RecentImages(capacity=3)
+    remember(recent, "a", 1)
+    recent.remove(ImageId("a"))
+    recent.remove(ImageId("b"))
+    assert (names(recent, 0), recent.get(ImageId("a")), recent.seq_of(ImageId("a"))) == ({}, None, 0)
+
+
 def test_what_is_not_searchable_is_known_but_not_found() -> None:
     recent = RecentImages(capacity=3)
     remember(recent, "a", 1)
