@@ -19,6 +19,7 @@ __all__ = ["recluster"]
 
 _PAIRS_AT_ONCE = 4_096
 _SHOWN = 20
+_PATIENCE_SECONDS = 60.0
 
 
 @click.command()
@@ -39,7 +40,7 @@ def recluster(  # noqa: PLR0917 - one for each option
     fewer terms than a candidate must do not resemble each other. The first group stays, the others become clusters.
     Without --threshold it is half way between the match threshold and 1.
     """
-    from neardup.cli.orders import Orders
+    from neardup.cli.asking import Asking, Said
 
     if not dry_run and not reason:
         raise click.UsageError("--reason: say why")
@@ -55,7 +56,7 @@ def recluster(  # noqa: PLR0917 - one for each option
             if not yes:
                 click.confirm(f"Make {len(groups) - 1} new clusters?", abort=True)
             placements = wiring.store.placements([image_id for group in groups[1:] for image_id in group])
-            orders = Orders(wiring, actor=actor, reason=str(reason))
+            orders = Asking(wiring, Said(actor=actor, reason=str(reason), timeout_seconds=_PATIENCE_SECONDS))
             try:
                 for group in groups[1:]:
                     moved = [(image_id, placements[image_id].seq) for image_id in group if image_id in placements]
@@ -67,7 +68,7 @@ def recluster(  # noqa: PLR0917 - one for each option
                             if number == 0
                             else Move(images=part, to="cluster", into=group[0])
                         )
-                        left += [one for one in orders.give(body) if isinstance(one, NotMoved | Refused)]
+                        left += [one for one in orders.ask(body) if isinstance(one, NotMoved | Refused)]
             finally:
                 orders.close()
     if as_json:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import click
 
-from neardup.cli.orders import Orders
+from neardup.cli.asking import Asking, Said
 from neardup.cli.output import json_option, print_json
 from neardup.cli.wiring import Wiring, opened
 from neardup.clusters import ClusterState
@@ -22,6 +22,7 @@ from neardup.types import ClusterId, ImageId
 __all__ = ["rollback"]
 
 _SHOWN = 20
+_PATIENCE_SECONDS = 60.0
 
 
 @click.command()
@@ -104,10 +105,10 @@ def _tell(answers: Sequence[Entry]) -> None:
 
 def _carry_out(wiring: Wiring, plan: Plan, *, actor: str, reason: str, quiet: bool) -> list[Entry]:
     answers: list[Entry] = []
-    orders = Orders(wiring, actor=actor, reason=reason)
+    orders = Asking(wiring, Said(actor=actor, reason=reason, timeout_seconds=_PATIENCE_SECONDS))
     try:
         for number, body in enumerate(plan.commands, start=1):
-            answers += orders.give(body)
+            answers += orders.ask(body)
             if not quiet:
                 click.echo(f"{number} of {len(plan.commands)}: {sentence_of(body)}", err=True)
     finally:

@@ -207,11 +207,11 @@ def test_what_waits_from_before_an_offset(join: Join) -> None:
 
 def test_images_that_are_gone_wait_no_longer(join: Join) -> None:
     """What is parked is returned, for its bytes are kept elsewhere; what waits is finished."""
-    parked = arrival(SCORE, "a", 0, version=7)
-    join.park(parked)
+    kept = parked(SCORE, "a", version=7)
+    join.park(kept)
     join.add(arrival(LSH, "a", 0))
     join.add(arrival(LSH, "b", 1))
-    assert join.drop(lambda image_id: image_id == "a") == [parked]
+    assert join.drop(lambda image_id: image_id == "a") == [kept]
     assert (join.waiting, join.parked, join.committable(LSH, 0)) == (1, 0, 1)
     assert join.drop(lambda _: False) == []
     assert join.add(arrival(SCORE, "a", 1)) is None
