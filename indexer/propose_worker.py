@@ -60,6 +60,7 @@ class ProposeWorker:
         self._dead_letters = dead_letters
         self._stop = stop
         self._room_until = 0.0
+        self._committed: dict[TopicPartition, int] = {}
         self._readers: dict[tuple[str, int], PartitionReader] = {}
         self._member = GroupMember(
             kafka,
@@ -76,20 +77,31 @@ class ProposeWorker:
         try:
             while not self._stop.is_set():
                 records = member.poll(timeout_ms=100, max_records=self._settings.batch_images)
-                if not records:
-                    continue
                 try:
+                    if not records:
+                        self._commit_markers()
+                        continue
                     batch = member.retrying("reading images", partial(self._read, records))
                     member.retrying("waiting for the assigner", self._wait_for_room)
                     proposed = member.retrying("proposing", partial(self._proposer.propose, batch.images))
                     member.retrying("writing proposals", partial(self._proposals.append, proposed))
                     member.commit(batch.commit)
+                    self._committed |= batch.commit
                 except PartitionsLostError:
                     continue
         except StoppedError:
             pass
         finally:
             member.close()
+
+    def _commit_markers(self) -> None:
+        """Requeued images are written in transactions, whose markers come after the last record."""
+        member = self._member
+        held = self._committed.keys() & member.consumer.assignment()
+        passed = {partition: member.passed(partition) for partition in held}
+        moved = {partition: at for partition, at in passed.items() if at > self._committed[partition]}
+        member.commit(moved)
+        self._committed = {partition: self._committed[partition] for partition in held} | moved
 
     def _read(self, records: Sequence[ConsumerRecord]) -> _Batch:
         images: list[tuple[Source, Image]] = []
