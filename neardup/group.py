@@ -154,8 +154,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                         consumer.seek(partition, offset)
 
     def passed(self, partition: TopicPartition) -> int:
-        """The offset to which everything of an assigned partition has been given by `poll`. Markers of transactions count:
-        after a producer that uses them, this is beyond the last record. Raises LogUnavailableError."""
+        """The offset to which everything of an assigned partition has been given by `poll`. Markers of transactions
+        count: after a producer that uses them, this is beyond the last record. Raises LogUnavailableError."""
         with kafka_errors(f"reading the position of {self._group}"):
             return int(self.consumer.position(partition, timeout_ms=ANSWER_MS) or 0)
 
