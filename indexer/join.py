@@ -122,8 +122,8 @@ class Join:
 
     def surplus(self) -> list[Arrival]:
         """What must stop waiting before its grace is over, for both sides are crowded and neither could go on: the
-        oldest ones of the side whose oldest is older, a tenth of its half. Nothing is lost by that: a late partner
-        completes them."""
+        oldest ones of the side whose oldest is older, until it has nine tenths of its half. Nothing is lost by that: a
+        late partner completes them."""
         if len(self.crowded()) < len(Side):
             return []
         sides = {side: self._oldest(side) for side in Side}
@@ -132,7 +132,7 @@ class Join:
     def _oldest(self, side: Side) -> list[Arrival]:
         lanes = (lane.unfinished.values() for (lane_side, _), lane in self._lanes.items() if lane_side is side)
         ordered = merge(*lanes, key=lambda arrival: arrival.at_ms)
-        return list(islice(ordered, -(-self._half // 10)))
+        return list(islice(ordered, self.waiting_of(side) - self._half + -(-self._half // 10)))
 
     def park(self, parked: Parked) -> Parked | None:
         """Remember an expired side, kept in the topic of incomplete images, for a late partner. Returns the oldest one
@@ -215,12 +215,15 @@ class Join:
         anything else is added."""
         self._finish(arrival)
 
-    def committable(self, side: Side, partition: int) -> int | None:
-        """The offset a restarted worker must read from; None when nothing was read of this partition."""
+    def committable(self, side: Side, partition: int, *, passed: int = 0) -> int | None:
+        """The offset a restarted worker must read from; None when nothing was read of this partition. `passed`: up to
+        where there was nothing more to read, when that is beyond the last record."""
         lane = self._lanes.get((side, partition))
         if lane is None:
             return None
-        return next(iter(lane.unfinished), lane.next_offset)
+        if lane.unfinished or lane.next_offset is None:
+            return next(iter(lane.unfinished), None)
+        return max(lane.next_offset, passed)
 
     def forget(self, partition: int) -> None:
         """This worker no longer holds the partition."""

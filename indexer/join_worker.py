@@ -241,7 +241,7 @@ class JoinWorker:
         if surplus:
             return self._give_up(surplus, "no room to wait for the other embedding")
         now = self._clock.now_ms()
-        if now < self._expire_at_ms:
+        if now < self._expire_at_ms or not self._join.waiting:
             return []
         self._expire_at_ms = now + _EXPIRE_EVERY_MS
         for partition in self._member.read_to_end():
@@ -279,7 +279,8 @@ class JoinWorker:
     def _commit(self) -> None:
         offsets = {}
         for partition in self._member.consumer.assignment():
-            offset = self._join.committable(self._sides[partition.topic], partition.partition)
+            passed = self._member.passed(partition)
+            offset = self._join.committable(self._sides[partition.topic], partition.partition, passed=passed)
             if offset is not None and offset != self._committed.get(partition):
                 offsets[partition] = offset
         self._member.commit(offsets)

@@ -80,11 +80,11 @@ class ProposeWorker:
         try:
             while not self._stop.is_set():
                 records = member.poll(timeout_ms=100, max_records=self._settings.batch_images)
-                if not records:
-                    # Requeued and erased images come in transactions.
-                    member.commit_finished()
-                    continue
                 try:
+                    if not records:
+                        # Requeued and erased images come in transactions.
+                        member.commit_finished()
+                        continue
                     batch = member.retrying("reading images", partial(self._read, records))
                     member.retrying("writing dead letters", self._dead_letters.flush)
                     member.retrying("waiting for the assigner", self._wait_for_room)

@@ -174,6 +174,12 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                 if end is not None and consumer.position(partition, timeout_ms=ANSWER_MS) >= end
             ]
 
+    def passed(self, partition: TopicPartition) -> int:
+        """The offset to which everything of an assigned partition has been given by `poll`. Markers of transactions
+        count: after a producer that uses them, this is beyond the last record. Raises LogUnavailableError."""
+        with kafka_errors(f"reading the position of {self._group}"):
+            return int(self.consumer.position(partition, timeout_ms=ANSWER_MS) or 0)
+
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""
         if not offsets:

@@ -17,7 +17,8 @@ from neardup.records import decode_entry
 
 __all__ = ["Timeline", "Watch"]
 
-_EVERY_SECONDS = {"cache": 0.004, "graph": 0.03, "index": 0.05}
+_EVERY_SECONDS = {"cache": 0.005, "graph": 0.1, "index": 0.2}
+"""Seldom where asking costs the engine something: it would count as the product's."""
 
 
 @dataclass(slots=True)

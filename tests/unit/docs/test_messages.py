@@ -11,6 +11,7 @@ import pytest
 from neardup.entries import Rule
 from neardup.errors import InvalidMessageError
 from neardup.messages import ClusterChange, ClusterMove, EmbeddingMessage, HeadChange, MoveKind
+from neardup.metadata import MEANINGS
 
 ROOT = Path(__file__).parents[3]
 MESSAGES = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -64,3 +65,10 @@ def test_every_rule_is_explained() -> None:
 @pytest.mark.parametrize(("text", "name"), [(MESSAGES, "producer"), (README, "python")])
 def test_programs_compile(text: str, name: str) -> None:
     compile(_example(text, name), name, "exec")
+
+
+def test_every_name_of_metadata_with_a_meaning_is_explained() -> None:
+    table = re.findall(
+        r"^\| `(\w+)` \| (.*?) \|$", MESSAGES.split("**Metadata.**")[1].split("**The partition.**")[0], re.MULTILINE
+    )
+    assert [name for name, _ in table] == list(MEANINGS)

@@ -77,6 +77,15 @@ def test_committable_is_the_oldest_unfinished_record(join: Join) -> None:
     assert join.committable(LSH, 0) == 8
 
 
+def test_markers_after_the_last_record_are_passed(join: Join) -> None:
+    """Of transactions: an offset before them would look like something unread for ever."""
+    join.add(arrival(LSH, "a", 5))
+    assert join.committable(LSH, 0, passed=7) == 5
+    join.add(arrival(SCORE, "a", 0))
+    assert join.committable(LSH, 0, passed=7) == 7
+    assert join.committable(LSH, 1, passed=7) is None
+
+
 def test_a_partition_of_which_nothing_was_read_has_nothing_to_commit(join: Join) -> None:
     """Or a worker that finds its partition at the end would set the committed offset back to 0."""
     join.advance(LSH, 0, 500)
