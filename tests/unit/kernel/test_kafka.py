@@ -1,5 +1,6 @@
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -75,6 +76,19 @@ def test_a_consumer_that_failed_is_opened_anew() -> None:
     assert len(made) == 2
 
 
+@dataclass(frozen=True)
+class Sent:
+    """What sending gives: the record's place, or the error, once that is known."""
+
+    offset: int
+    error: Exception | None
+
+    def get(self, timeout: float) -> "Sent":
+        if self.error is not None:
+            raise self.error
+        return self
+
+
 class Producer:
     """Stands for a producer of the client library: once it has met an error, everything fails with it."""
 
@@ -83,13 +97,9 @@ class Producer:
         self.error = error
         self.closed = False
 
-    def send(self, topic: str, **message: Any) -> "Producer":
+    def send(self, topic: str, **message: Any) -> "Sent":
         self.written.append((topic, message["key"], message["value"], message["partition"], message["headers"]))
-        return self
-
-    def get(self, timeout: float) -> None:
-        if self.error is not None:
-            raise self.error
+        return Sent(len(self.written) - 1, self.error)
 
     def flush(self, timeout: float) -> None:
         pass
@@ -108,8 +118,8 @@ def test_a_producer_that_failed_is_opened_anew() -> None:
     with pytest.raises(LogUnavailableError, match="trying: KafkaConnectionError"):
         producer.write([message], "trying")
     assert made[0].closed
-    producer.write([message, Outgoing("other", None, b"value")], "trying")
-    producer.write([], "trying")
+    assert producer.write([message, Outgoing("other", None, b"value")], "trying") == [0, 1]
+    assert producer.write([], "trying") == []
     assert written == [("topic", b"key", None, 3, [("name", b"value")]), ("other", None, b"value", None, [])]
     assert not made[1].closed
     producer.close()
