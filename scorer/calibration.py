@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from neardup.errors import ConfigError
 from neardup.ports import Calibration
 from neardup.types import Vector
 
-__all__ = ["CALIBRATION_FILE", "CalibrationRecord", "choose_threshold", "load", "save"]
+__all__ = ["CALIBRATION_FILE", "CalibrationRecord", "choose_threshold", "load", "probability_scale", "save"]
 
 CALIBRATION_FILE: Final = "calibration.json"
+_RIDGE: Final = 1e-3
 
 
 class CalibrationRecord(BaseModel):
@@ -58,6 +60,29 @@ def choose_threshold(matches: Vector, others: Vector, *, precision: float, other
     good = (right >= precision * (right + wrong)) | ~last
     allowed = np.flatnonzero(np.logical_and.accumulate(good) & last)
     return float(scores[allowed[-1]]) if len(allowed) else 1.0
+
+
+def probability_scale(logits: Vector, truth: npt.NDArray[np.bool_]) -> tuple[float, float]:
+    """Slope and shift: 1 / (1 + exp(-(slope * logit + shift))) is the probability of `truth` (Platt, 1999, with his
+    targets, which are a little off 0 and 1). Newton's method. (1, 0) when all pairs are of one kind; the slope is
+    positive, for an order that is worse than chance is no order to keep.
+    """
+    right, wrong = int(truth.sum()), int((~truth).sum())
+    if not right or not wrong:
+        return 1.0, 0.0
+    target = np.where(truth, (right + 1) / (right + 2), 1 / (wrong + 2))
+    columns = np.stack([logits.astype(np.float64), np.ones(len(logits))], axis=1)
+    scale = np.array([0.5, 0.0])
+    for _ in range(50):
+        probability = 0.5 * (1 + np.tanh(0.5 * (columns @ scale)))
+        slope = columns.T @ (target - probability) - _RIDGE * scale
+        curve = (columns * (probability * (1 - probability))[:, None]).T @ columns + _RIDGE * np.eye(2)
+        step = np.linalg.solve(curve, slope)
+        # Far from the optimum a full step may overshoot.
+        scale += step * min(1.0, 2.0 / float(np.abs(step).max() + 1e-12))
+        if np.abs(step).max() < 1e-9:
+            break
+    return max(float(scale[0]), 1e-3), float(scale[1])
 
 
 def load(folder: Path) -> CalibrationRecord:

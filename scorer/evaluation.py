@@ -9,16 +9,28 @@ from typing import Any, Final
 import numpy as np
 
 from neardup.lsh import LshModel
-from scorer.calibration import choose_threshold
+from scorer.calibration import choose_threshold, probability_scale
 from scorer.network import Network
 from scorer.training import EmbeddedCopies, Pairs, candidate_pairs
 
-__all__ = ["bounds", "report"]
+__all__ = ["bounds", "report", "with_probabilities"]
 
 _PRECISION: Final = 0.9995
 _OTHERS_WEIGHT: Final = 3.0
 _LIMIT: Final = 200
 _HEAD_SHARE: Final = 0.02
+
+
+def with_probabilities(network: Network, copies: EmbeddedCopies, others: EmbeddedCopies, lsh: LshModel) -> Network:
+    """The network whose scores are the shares of true pairs among the candidate pairs with that score: its logits
+    stretched and shifted (Platt, "Probabilistic outputs for support vector machines", 1999).
+
+    Candidate pairs are those of `copies`, and of `others`, pictures without copies, whose pairs are all wrong: what a
+    corpus brings up in which most images are no copies.
+    """
+    pairs, apart = _all_pairs(copies, lsh), _all_pairs(others, lsh)
+    logits = [network.logits(pairs.batch(copies.score_rows)), network.logits(apart.batch(others.score_rows))]
+    return network.rescaled(*probability_scale(np.concatenate(logits), np.concatenate([pairs.truth, apart.truth])))
 
 
 def bounds(network: Network, copies: EmbeddedCopies, others: EmbeddedCopies, lsh: LshModel) -> tuple[float, float]:

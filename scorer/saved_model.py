@@ -1,11 +1,10 @@
 """A version of the scorer as a SavedModel, for TensorFlow Serving: the same numbers, the same order of computing.
 
-The only file that imports TensorFlow, which takes seconds and half a gigabyte: only `neardup models export` imports it.
-Needs `pip install neardup[train]`.
+Imports TensorFlow, as `scorer.keras_network` does: only `neardup models export` imports this file.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -15,11 +14,13 @@ import numpy.typing as npt
 import onnx
 import tensorflow as tf
 
+from neardup.embedder.signs import SIGNS
 from neardup.errors import ConfigError
 from neardup.types import Vector
 from scorer import calibration
+from scorer.keras_network import logits
 from scorer.layout import MODEL_FILE, new_version, version_folder
-from scorer.network import constants_of
+from scorer.network import Network, network_of
 from scorer.runtime import OnnxModel
 from scorer.wire import INPUTS, OUTPUT, SIGNATURE
 
@@ -47,11 +48,11 @@ def export(models: Path, version: int, destination: Path) -> Exported:
     source = version_folder(models, version)
     calibration.load(source)
     onnx_model = OnnxModel.load(models, version)
-    constants = constants_of(onnx.load(source / MODEL_FILE))
+    network = network_of(onnx.load(source / MODEL_FILE))
     with new_version(destination, version) as folder:
         for file in (MODEL_FILE, calibration.CALIBRATION_FILE):
             shutil.copy2(source / file, folder / file)
-        _save(constants, folder)
+        _save(network, folder)
         # What is compared is what lies on the disk.
         served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
         difference, pairs = _difference(onnx_model, served)
@@ -60,11 +61,8 @@ def export(models: Path, version: int, destination: Path) -> Exported:
     return Exported(destination / str(version), difference, pairs)
 
 
-def _save(constants: Mapping[str, npt.NDArray[np.float32]], folder: Path) -> None:
-    metric, offsets, weights, bias, overlap_scale = (
-        tf.constant(constants[name]) for name in ("metric", "offsets", "weights", "bias", "overlap_scale")
-    )
-    dimension = len(constants["metric"])
+def _save(network: Network, folder: Path) -> None:
+    dimension = len(network.metric) + SIGNS
 
     @tf.function(
         input_signature=[
@@ -73,13 +71,7 @@ def _save(constants: Mapping[str, npt.NDArray[np.float32]], folder: Path) -> Non
         ]
     )  # type: ignore[untyped-decorator,unused-ignore]
     def score(probe: Any, candidate: Any, overlap: Any) -> dict[str, Any]:
-        """The graph of `scorer.network.to_onnx`, step by step."""
-        hidden = tf.nn.softplus(tf.matmul(tf.square(probe - candidate), metric) + offsets)
-        product = tf.reduce_sum(probe * candidate, axis=1, keepdims=True)
-        lengths = tf.norm(probe, axis=1, keepdims=True) * tf.norm(candidate, axis=1, keepdims=True)
-        cosine = product / tf.maximum(lengths, 1e-12)
-        features = tf.concat([hidden, cosine, tf.math.log(overlap * overlap_scale + 1)], axis=1)
-        return {OUTPUT: tf.squeeze(tf.sigmoid(tf.matmul(features, weights) + bias), axis=1)}
+        return {OUTPUT: tf.squeeze(tf.sigmoid(logits(network, probe, candidate, overlap)), axis=1)}
 
     tf.saved_model.save(tf.Module(), str(folder), signatures={SIGNATURE: score})
 

@@ -1,10 +1,9 @@
-"""Training the scorer: pairs from embedded pictures and their copies, then Adam in numpy.
+"""Pairs to train the scorer on and to judge it by: from embedded pictures and their copies.
 
 Embeddings come as blocks of shape (images, 1 + copies, dimension): the original first, then its edited copies. Every
 two rows of one image are near-duplicates, every two rows of different images are not.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,9 +11,8 @@ import numpy.typing as npt
 
 from neardup.lsh import LshModel, overlaps
 from neardup.types import PairBatch, Vector
-from scorer.network import Network
 
-__all__ = ["EmbeddedCopies", "Pairs", "candidate_pairs", "fit_network"]
+__all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs"]
 
 Rows = npt.NDArray[np.intp]
 
@@ -57,6 +55,34 @@ class Pairs:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """What the scorer learns from: score embeddings (m, dimension), the image of each row (m,), and pairs of rows."""
+
+    score_rows: Vector
+    owner: Rows
+    pairs: Pairs
+
+    def with_judged(self, embeddings: EmbeddedCopies, same: npt.NDArray[np.bool_], lsh: LshModel) -> "Lesson":
+        """And with n pairs that people judged: `embeddings` has blocks (n, 2, dimension), `same` shape (n,)."""
+        first = len(self.owner)
+        probe = first + 2 * np.arange(len(same))
+        codes = lsh.codes(embeddings.lsh[:, 1])
+        queries = lsh.query_codes(embeddings.lsh[:, 0])
+        overlap = [int(overlaps(query, code[None])[0]) for query, code in zip(queries, codes, strict=True)]
+        before = self.pairs
+        return Lesson(
+            np.concatenate([self.score_rows, embeddings.score_rows]),
+            np.concatenate([self.owner, self.owner.max(initial=0) + 1 + np.arange(2 * len(same))]),
+            Pairs(
+                np.concatenate([before.probe, probe]),
+                np.concatenate([before.candidate, probe + 1]),
+                np.concatenate([before.overlap, np.array(overlap, np.int32)]),
+                np.concatenate([before.truth, same]),
+            ),
+        )
+
+
 def candidate_pairs(
     copies: EmbeddedCopies, lsh: LshModel, *, probes: Rows, corpus: Rows, limit: int, minimum_overlap: int = 2
 ) -> Pairs:
@@ -72,33 +98,3 @@ def candidate_pairs(
         found.append((np.full(len(best), row), corpus[best], counts[best]))
     probe, candidate, overlap = (np.concatenate(column) for column in zip(*found, strict=True))
     return Pairs(probe, candidate, overlap, copies.owner[probe] == copies.owner[candidate])
-
-
-def fit_network(
-    copies: EmbeddedCopies, pairs: Pairs, *, seed: int, epochs: int, advance: Callable[[float], object]
-) -> Network:
-    """Calls `advance` with the mean loss after every epoch. The learning rate falls to 0 along a cosine."""
-    rng = np.random.default_rng(seed)
-    score_rows = copies.score_rows
-    network = Network.initial(score_rows.shape[1], seed)
-    means = [np.zeros_like(array) for array in network.arrays()]
-    squares = [np.zeros_like(array) for array in network.arrays()]
-    size, step = 1024, 0
-    steps = epochs * -(-len(pairs.probe) // size)
-    for _ in range(epochs):
-        losses = []
-        order = rng.permutation(len(pairs.probe))
-        for start in range(0, len(order), size):
-            chosen = order[start : start + size]
-            truth = pairs.truth[chosen].astype(np.float32)
-            loss, gradient = network.gradient(pairs.batch(score_rows, chosen), truth)
-            losses.append(loss)
-            step += 1
-            rate = 0.01 * 0.5 * (1 + np.cos(np.pi * step / steps))
-            for number, (array, slope) in enumerate(zip(network.arrays(), gradient.arrays(), strict=True)):
-                means[number] += 0.1 * (slope - means[number])
-                squares[number] += 0.001 * (slope * slope - squares[number])
-                size_of_step = np.sqrt(squares[number] / (1 - 0.999**step)) + 1e-8
-                array[...] -= rate * (means[number] / (1 - 0.9**step)) / size_of_step
-        advance(float(np.mean(losses)))
-    return network

@@ -1,13 +1,16 @@
-"""Folders of model versions for tests: the shipped scorer under any number."""
+"""Models for tests: the shipped scorer under any number, and one of random numbers."""
 
 from pathlib import Path
 
+import numpy as np
 import onnx
 
+from neardup.embedder.signs import SIGNS
 from scorer import calibration
 from scorer.layout import MODEL_FILE, new_version, newest_version, shipped_models
+from scorer.network import KNOTS, UNITS, WEIGHINGS, Network
 
-__all__ = ["copy_version"]
+__all__ = ["a_network", "copy_version"]
 
 
 def copy_version(model_dir: Path, version: int, *, bias: float = 0.0) -> Path:
@@ -21,3 +24,19 @@ def copy_version(model_dir: Path, version: int, *, bias: float = 0.0) -> Path:
         onnx.save(model, folder / MODEL_FILE)
         calibration.save(record, folder)
     return model_dir / str(version)
+
+
+def a_network(dimension: int = 24, *, seed: int = 1) -> Network:
+    """Random numbers with the signs that training keeps to."""
+    rng = np.random.default_rng(seed)
+    weighed = rng.uniform(size=(SIGNS, WEIGHINGS))
+    weights = np.concatenate([-rng.uniform(size=UNITS), rng.uniform(size=WEIGHINGS * KNOTS + 2)])
+    numbers = {
+        "metric": rng.uniform(size=(dimension, UNITS)),
+        "offsets": rng.uniform(-2, 0, UNITS),
+        "sign_weights": weighed / weighed.sum(axis=0),
+        "knots": rng.uniform(-9, 0, WEIGHINGS * KNOTS),
+        "weights": weights,
+        "bias": rng.uniform(size=1),
+    }
+    return Network(**{name: array.astype(np.float32) for name, array in numbers.items()})

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.quality.corpus import find_corpus
-from benchmarks.quality.offline import Model, cluster_offline
 from benchmarks.quality.peers import PEERS, Chain
 from benchmarks.quality.retrain import train_without
 from benchmarks.quality.views import Views, embed_ms, see
@@ -16,6 +15,7 @@ from neardup.cli.evaluate_run import EvaluationRun
 from neardup.edits.named import EDITS, HARD_EDITS
 from neardup.evaluation.judgement import Judgement, Tally
 from neardup.evaluation.manifest import ORIGINAL, Row, read_manifest, write_manifest
+from neardup.evaluation.offline import Model, OfflineCorpus
 from neardup.settings import Settings, load_settings
 
 __all__ = ["Plan", "run"]
@@ -73,7 +73,7 @@ def run(
     for edits in sets:
         chosen, seen = [rows[number] for number in edits.numbers], views.of(edits.numbers)
         report.note(f"{edits.name} edits, offline: {len(chosen)} images")
-        offline = cluster_offline(chosen, seen.embeddings, model, settings, seed=_SEED)
+        offline = OfflineCorpus(chosen, seen.embeddings, model, settings).judged(seed=_SEED)
         _all(report, f"{edits.name} edits, all sources", "neardup, offline", offline)
         _headline(report, edits.prefix, offline)
         report.note(f"{edits.name} edits, peers")
@@ -208,10 +208,8 @@ def _by_source(
     """Each source by itself, in several orders; the figures are means over sources, and the worst source."""
     found: list[tuple[float, float, float]] = []
     for source, (rows, views) in sources.items():
-        judged = [
-            cluster_offline(rows, views.embeddings, models.get(source, model), settings, seed=seed)
-            for seed in range(plan.orders)
-        ]
+        corpus = OfflineCorpus(rows, views.embeddings, models.get(source, model), settings)
+        judged = [corpus.judged(seed=seed) for seed in range(plan.orders)]
         precision = min(each.figures.precision for each in judged)
         wrong = max(each.figures.wrong_share for each in judged)
         recall = sum(each.total.recall for each in judged) / len(judged)

@@ -34,6 +34,7 @@ _COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "evaluate": ("neardup.cli.evaluate:evaluate", "How good the clusters of known pictures are."),
     "edits": ("neardup.cli.evaluate:edits", "Make edited copies of pictures, for an evaluation."),
     "fit": ("neardup.cli.fit:fit_command", "Fit an LSH model to embeddings of your own."),
+    "calibrate": ("neardup.cli.calibrate:calibrate", "Choose the match threshold from known pictures."),
     "models": ("neardup.cli.models:models", "Export the scorer's model for TensorFlow Serving."),
     "train": ("neardup.cli.train:train", "Train the embedder's whitening and the scorer from images."),
 }

@@ -41,7 +41,7 @@ def export(*, version: int, destination: Path, model_dir: Path | None, model_nam
     try:
         from scorer.saved_model import export as export_version
     except ModuleNotFoundError as exc:
-        if exc.name != "tensorflow":
+        if exc.name not in {"keras", "tensorflow"}:
             raise
         raise ConfigError("the export needs TensorFlow, which is not installed: pip install neardup[train]") from exc
     done = export_version(model_dir or shipped_models(), version, destination / model_name)

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -21,12 +21,13 @@ from neardup.embedder.carve import images_in
 from neardup.embedder.training import Picture, Side
 from neardup.embedder.whitening import Whitening, shipped_whitening
 from neardup.errors import ConfigError
+from neardup.evaluation.pairs import JudgedPair, read_pairs
 from neardup.lsh import LshModel
 from scorer.calibration import CalibrationRecord, save
-from scorer.evaluation import bounds, report
+from scorer.evaluation import bounds, report, with_probabilities
 from scorer.layout import MODEL_FILE, new_version, shipped_models
 from scorer.network import Network, to_onnx
-from scorer.training import EmbeddedCopies, candidate_pairs, fit_network
+from scorer.training import EmbeddedCopies, Lesson, candidate_pairs
 
 __all__ = ["train"]
 
@@ -108,6 +109,11 @@ def embedder(
 @click.option("--output", type=click.Path(path_type=Path), help="Folder of versions; default: the shipped one.")
 @click.option("--version", type=click.IntRange(1), required=True, help="Number of the new model version.")
 @click.option("--held-out", type=click.IntRange(1), default=100, show_default=True, help="Pictures to judge by.")
+@click.option(
+    "--pairs",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Pairs that people judged, to learn from as well: CSV with the columns a,b,link.",
+)
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--epochs", type=click.IntRange(1), default=10, show_default=True)
 @json_option
@@ -122,11 +128,16 @@ def scorer(
     output: Path | None,
     version: int,
     held_out: int,
+    pairs: Path | None,
     seed: int,
     epochs: int,
     as_json: bool,
 ) -> None:
-    """Learn the scorer from pictures the whitening has not seen, set the threshold on others, judge on yet others."""
+    """Learn the scorer from pictures the whitening has not seen, set the threshold on others, judge on yet others.
+
+    Needs TensorFlow: pip install neardup[train]."""
+    fit_network = _tensorflow()
+    judged = read_pairs(pairs) if pairs else []
     weights = Whitening.load(whitening) if whitening else shipped_whitening()
     chosen, distinct = _pictures(
         folders=folders,
@@ -141,7 +152,12 @@ def scorer(
     others = _embed(weights, distinct, np.empty((len(distinct), 0, distinct.shape[1]), np.float32))
     embedded = {side: _embed(weights, *_features(pictures, cache, jobs)) for side, pictures in chosen.items()}
     lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest)
-    network = _fit(embedded["scorer"], lsh, seed, epochs)
+    lesson = _lesson(embedded["scorer"], lsh, seed)
+    if judged:
+        lesson = lesson.with_judged(*_judged(weights, judged, cache, jobs), lsh)
+    with _progress("training the scorer", epochs) as advance:
+        network = fit_network(lesson, seed=seed, epochs=epochs, advance=lambda _: advance())
+    network = with_probabilities(network, embedded["calibration"], others, lsh)
     threshold, head_bound = bounds(network, embedded["calibration"], others, lsh)
     counts = {side: len(pictures) for side, pictures in chosen.items()}
     obtained = (
@@ -204,12 +220,39 @@ def _embed(weights: Whitening, originals: np.ndarray, copies: np.ndarray) -> Emb
     return EmbeddedCopies(lsh.reshape(*blocks.shape[:2], -1), score.reshape(*blocks.shape[:2], -1))
 
 
-def _fit(copies: EmbeddedCopies, lsh: LshModel, seed: int, epochs: int) -> Network:
+def _lesson(copies: EmbeddedCopies, lsh: LshModel, seed: int) -> Lesson:
     rows = np.arange(len(copies.owner))
     probes = np.random.default_rng(seed).permutation(rows)[:_SCORER_PROBES]
     pairs = candidate_pairs(copies, lsh, probes=probes, corpus=rows, limit=_SCORER_CANDIDATES)
-    with _progress("training the scorer", epochs) as advance:
-        return fit_network(copies, pairs, seed=seed, epochs=epochs, advance=lambda _loss: advance())
+    return Lesson(copies.score_rows, copies.owner, pairs)
+
+
+def _judged(
+    weights: Whitening, judged: Sequence[JudgedPair], cache: Path, jobs: int
+) -> tuple[EmbeddedCopies, np.ndarray]:
+    """The pairs of which both pictures can be used."""
+    pictures = {file: training.picture_of(file) for pair in judged for file in (pair.a, pair.b)}
+    with _progress("features of judged pairs", len(pictures)) as advance:
+        raw = training.originals_of(list(pictures.values()), cache, jobs=jobs, advance=advance)
+    ends = [(pictures[pair.a].sha256, pictures[pair.b].sha256, pair.same) for pair in judged]
+    usable = [(a, b, same) for a, b, same in ends if a in raw and b in raw]
+    if not usable:
+        raise ConfigError("--pairs: none of these pictures can be decoded and is neither tiny nor flat")
+    firsts = np.stack([raw[a] for a, _, _ in usable])
+    seconds = np.stack([raw[b] for _, b, _ in usable])
+    return _embed(weights, firsts, seconds[:, None]), np.array([same for _, _, same in usable])
+
+
+def _tensorflow() -> Callable[..., Network]:
+    # TensorFlow would speak of missing GPUs.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        from scorer.keras_network import fit_network
+    except ModuleNotFoundError as exc:
+        if exc.name not in {"keras", "tensorflow"}:
+            raise
+        raise ConfigError("training needs TensorFlow, which is not installed: pip install neardup[train]") from exc
+    return fit_network
 
 
 @contextmanager

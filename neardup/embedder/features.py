@@ -1,7 +1,7 @@
 """An upright picture -> the raw features that whitening turns into embeddings.
 
 The network sees the picture and its mirror image; both pooled layers are averaged over the two. Each block is scaled
-to length 1, so that none drowns the others.
+to length 1, so that none drowns the others; the signs at the end stay as they are.
 """
 
 from pathlib import Path
@@ -13,16 +13,18 @@ from PIL import Image
 
 from neardup.embedder.decode import Decode, decode
 from neardup.embedder.hand import HAND_WIDTHS, hand_features
+from neardup.embedder.signs import SIGNS
 from neardup.embedder.trim import trim
 from neardup.embedder.trunk import MIDDLE, SIDE, TOP, ensure_graph
 from neardup.types import Vector
 
-__all__ = ["FEATURES_VERSION", "HAND_SLICE", "RAW_WIDTH", "RawFeatures"]
+__all__ = ["CONTENT_WIDTH", "FEATURES_VERSION", "RAW_WIDTH", "RawFeatures"]
 
-FEATURES_VERSION: Final = 2
+FEATURES_VERSION: Final = 3
 """Raised with every change that gives other features for the same bytes."""
-RAW_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
-HAND_SLICE: Final = slice(MIDDLE + TOP, RAW_WIDTH)
+CONTENT_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
+"""How many of the raw features, from the first on, are the same for a mirror image and go through the whitening."""
+RAW_WIDTH: Final = CONTENT_WIDTH + SIGNS
 
 
 class RawFeatures:
@@ -48,8 +50,9 @@ class RawFeatures:
         pixels = np.asarray(squashed, dtype=np.float32).transpose(2, 0, 1) / 127.5 - 1.0
         both = np.stack([pixels, pixels[:, :, ::-1]])
         middle, top = (output.mean(axis=0) for output in self._session.run(["middle", "top"], {"image": both}))
-        blocks = (middle, top, *hand_features(image))
-        return np.concatenate([_unit(block) for block in blocks]).astype(np.float32)
+        by_hand, signs = hand_features(image)
+        blocks = (middle, top, *by_hand)
+        return np.concatenate([*(_unit(block) for block in blocks), signs]).astype(np.float32)
 
 
 def _unit(block: Vector) -> Vector:

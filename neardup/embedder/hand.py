@@ -1,7 +1,7 @@
 """Features made by hand from a small picture: they see layout, edges and colour where the network sees content.
 
-All are the same for a picture and its mirror image. Sources: DCT as in pHash (Zauner, 2010), histograms of oriented
-gradients (Dalal & Triggs, 2005), colour layout (MPEG-7).
+All but the signs are the same for a picture and its mirror image. Sources: DCT as in pHash (Zauner, 2010), histograms
+of oriented gradients (Dalal & Triggs, 2005), colour layout (MPEG-7).
 """
 
 from typing import Final
@@ -9,35 +9,36 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from scipy.fft import dctn
 
+from neardup.embedder.signs import low_frequencies, signs
 from neardup.types import Vector
 
 __all__ = ["HAND_WIDTHS", "hand_features"]
 
-_DCT: Final = 16
 _CELLS: Final = 8
 _ORIENTATIONS: Final = 6
 _COLOURS: Final = 6
 
-HAND_WIDTHS: Final = (_DCT * _DCT - 1, _CELLS * _CELLS * _ORIENTATIONS, _COLOURS * _COLOURS * 3)
-"""Widths of the three blocks: DCT, oriented gradients, colour layout."""
+HAND_WIDTHS: Final = (16 * 16 - 1, _CELLS * _CELLS * _ORIENTATIONS, _COLOURS * _COLOURS * 3)
+"""Widths of the three mirror-proof blocks: DCT, oriented gradients, colour layout."""
 
 Grey = npt.NDArray[np.float64]
 
 
-def hand_features(image: Image.Image) -> tuple[Vector, Vector, Vector]:
-    """The three blocks, float32, not yet normalised."""
+def hand_features(image: Image.Image) -> tuple[list[Vector], Vector]:
+    """The three blocks, float32, not yet normalised; and the signs, shape (SIGNS,)."""
     small = image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0)
     ycbcr = np.asarray(small.convert("YCbCr"), dtype=np.float64) / 255.0
-    return tuple(block.astype(np.float32) for block in (_dct(ycbcr[..., 0]), _hog(ycbcr[..., 0]), _layout(ycbcr)))  # type: ignore[return-value]
+    low = low_frequencies(ycbcr[..., 0])
+    blocks = (_frequencies(low), _hog(ycbcr[..., 0]), _layout(ycbcr))
+    return [block.astype(np.float32) for block in blocks], signs(low)
 
 
-def _dct(grey: Grey) -> Grey:
-    """Low frequencies; a mirror image negates the odd columns, so only their size counts."""
-    low = dctn(grey, norm="ortho")[:_DCT, :_DCT]
-    low[:, 1::2] = np.abs(low[:, 1::2])
-    return np.sign(low.ravel()[1:]) * np.sqrt(np.abs(low.ravel()[1:]))
+def _frequencies(low: Grey) -> Grey:
+    """A mirror image negates the odd columns, so only their size counts."""
+    proof = low.copy()
+    proof[:, 1::2] = np.abs(proof[:, 1::2])
+    return np.sign(proof.ravel()[1:]) * np.sqrt(np.abs(proof.ravel()[1:]))
 
 
 def _hog(grey: Grey) -> Grey:

@@ -17,14 +17,13 @@ import numpy as np
 
 from neardup.edits.named import EDITS, varied_edit
 from neardup.embedder.decode import FORMATS
-from neardup.embedder.features import FEATURES_VERSION, HAND_SLICE, RawFeatures
+from neardup.embedder.features import CONTENT_WIDTH, FEATURES_VERSION, RawFeatures
 from neardup.embedder.fence import process_fence
 from neardup.embedder.whitening import Whitening, fit_projection
 from neardup.errors import ConfigError, InvalidImageError
-from neardup.projection import Projection
 from neardup.types import Vector
 
-__all__ = ["Picture", "Side", "copies_of", "distinct", "find_pictures", "fit_whitening", "originals_of"]
+__all__ = ["Picture", "Side", "copies_of", "distinct", "find_pictures", "fit_whitening", "originals_of", "picture_of"]
 
 Side = Literal["whitening", "scorer", "calibration", "evaluation"]
 Advance = Callable[[], object]
@@ -48,6 +47,11 @@ class Picture:
     def side(self) -> Side:
         percent = int(self.sha256[:8], 16) % 100
         return next((side for bound, side in _SHARES if percent < bound), "evaluation")
+
+
+def picture_of(path: Path) -> Picture:
+    """A single file."""
+    return Picture(path.parent, path, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
 def find_pictures(folders: Iterable[Path]) -> list[Picture]:
@@ -81,7 +85,7 @@ def distinct(raw: Vector, *, kept_out: Vector, limit: float = 0.72) -> list[int]
 
     Resemblance is the cosine after the features' own main directions were made equal (plain whitening, no training).
     """
-    both = np.concatenate([kept_out, raw]).astype(np.float32)
+    both = np.concatenate([kept_out, raw])[:, :CONTENT_WIDTH].astype(np.float32)
     both -= both.mean(axis=0)
     _, spread, axes = np.linalg.svd(both, full_matrices=False)
     kept = min(200, len(spread) - 1)
@@ -96,16 +100,10 @@ def distinct(raw: Vector, *, kept_out: Vector, limit: float = 0.72) -> list[int]
 
 
 def fit_whitening(originals: Vector, copies: Vector) -> Whitening:
-    """Both projections from raw features of pictures (n, width) and of their copies (n, copies, width)."""
+    """From raw features of pictures (n, width) and of their copies (n, copies, width)."""
     owner = np.repeat(np.arange(len(originals)), copies.shape[1])
-    rows = copies.reshape(-1, copies.shape[-1])
-
-    def fit(columns: slice, dimension: int, ridge: float, flatten: float) -> Projection:
-        return fit_projection(
-            originals[:, columns], rows[:, columns], owner, dimension=dimension, ridge=ridge, flatten=flatten
-        )
-
-    return Whitening(fit(slice(None), 256, 0.03, 0.8), fit(HAND_SLICE, 96, 0.1, 0.5))
+    rows = copies.reshape(-1, copies.shape[-1])[:, :CONTENT_WIDTH]
+    return Whitening(fit_projection(originals[:, :CONTENT_WIDTH], rows, owner, dimension=256, ridge=0.03, flatten=0.8))
 
 
 def _compute(

@@ -1,4 +1,4 @@
-"""Raw features -> embeddings: two matrices learned from pictures and their edited copies, shipped as `whitening.npz`.
+"""Raw features -> embeddings: a matrix learned from pictures and their edited copies, shipped as `whitening.npz`.
 
 The directions in which copies differ from their originals are scaled down (within-pair covariance whitening, closed
 form; Mikolajczyk & Matas, ICCV 2007), then PCA keeps those in which pictures differ from each other.
@@ -15,47 +15,43 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from neardup.embedder.features import HAND_SLICE, RAW_WIDTH
+from neardup.embedder.features import CONTENT_WIDTH
+from neardup.embedder.signs import SIGNS
 from neardup.errors import ConfigError
 from neardup.projection import Projection
 from neardup.types import Embeddings, Vector
 
-__all__ = ["HAND_WEIGHT", "Whitening", "fit_principal", "fit_projection", "shipped_whitening"]
+__all__ = ["Whitening", "fit_principal", "fit_projection", "shipped_whitening"]
 
-HAND_WEIGHT: Final = 0.6
-"""Length of the part of the score embedding that comes from the hand features alone; the other part has length 1."""
-
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """`whole` makes the embedding for the terms from all features, `hand` a second view for the scorer."""
+    """The embedding for the terms is the projected content, of length 1. For the scorer the signs follow it."""
 
-    whole: Projection
-    hand: Projection
+    content: Projection
 
     @cached_property
     def digest(self) -> str:
         """12 hex digits over all numbers."""
-        sha = hashlib.sha256(f"whitening {_FORMAT} {HAND_WEIGHT}".encode())
+        sha = hashlib.sha256(f"whitening {_FORMAT}".encode())
         for array in self._arrays().values():
             sha.update(array.astype("<f2").tobytes())
         return sha.hexdigest()[:12]
 
     @property
     def lsh_dimension(self) -> int:
-        return self.whole.dimension
+        return self.content.dimension
 
     @property
     def score_dimension(self) -> int:
-        return self.lsh_dimension + self.hand.dimension
+        return self.lsh_dimension + SIGNS
 
     def embed(self, raw: Vector) -> tuple[Vector, Vector]:
         """Raw features (n, RAW_WIDTH) -> embeddings for terms and for the scorer, (n, dimension) each."""
-        whole = self.whole.apply(raw)
-        hand = self.hand.apply(raw[:, HAND_SLICE])
-        return whole, np.concatenate([whole, np.float32(HAND_WEIGHT) * hand], axis=1)
+        content = self.content.apply(raw[:, :CONTENT_WIDTH])
+        return content, np.concatenate([content, raw[:, CONTENT_WIDTH:]], axis=1)
 
     def embed_one(self, raw: Vector) -> Embeddings:
         lsh, score = self.embed(raw[None])
@@ -72,20 +68,12 @@ class Whitening:
                 arrays = {name: stored[name] for name in stored.files}
         except (OSError, ValueError, KeyError, BadZipFile) as exc:
             raise ConfigError(f"whitening: cannot read {path}: {exc}") from exc
-        if arrays["format"] != _FORMAT or len(arrays["whole_mean"]) != RAW_WIDTH:
+        if arrays["format"] != _FORMAT or len(arrays["mean"]) != CONTENT_WIDTH:
             raise ConfigError(f"whitening: {path} was made for other features; train it again")
-        return cls(
-            Projection(arrays["whole_mean"], arrays["whole_matrix"]),
-            Projection(arrays["hand_mean"], arrays["hand_matrix"]),
-        )
+        return cls(Projection(arrays["mean"], arrays["matrix"]))
 
     def _arrays(self) -> dict[str, Any]:
-        return {
-            "whole_mean": self.whole.mean,
-            "whole_matrix": self.whole.matrix,
-            "hand_mean": self.hand.mean,
-            "hand_matrix": self.hand.matrix,
-        }
+        return {"mean": self.content.mean, "matrix": self.content.matrix}
 
 
 def shipped_whitening() -> Whitening:

@@ -30,10 +30,17 @@ class Prediction(AbstractPythieServingPredictionServiceServicer):  # type: ignor
     def _predict(self, model_specs: Any, samples: Any) -> Any:
         numbers = model_specs["model"]
         probe, candidate, overlap = samples["probe"], samples["candidate"], samples["overlap"]
-        hidden = np.logaddexp(0, (probe - candidate) ** 2 @ numbers["metric"] + numbers["offsets"])
-        lengths = np.linalg.norm(probe, axis=1) * np.linalg.norm(candidate, axis=1)
-        cosine = (probe * candidate).sum(axis=1) / np.maximum(lengths, 1e-12)
-        features = np.concatenate([hidden, cosine[:, None], np.log1p(overlap * numbers["overlap_scale"])], axis=1)
+        content = len(numbers["metric"])
+        probe_content, candidate_content = probe[:, :content], candidate[:, :content]
+        hidden = np.logaddexp(0, (probe_content - candidate_content) ** 2 @ numbers["metric"] + numbers["offsets"])
+        agreed = (probe * candidate)[:, content:]
+        mirrored = np.arange(1, 256) % 2 == 1  # the odd columns of 16 x 16 frequencies but the first
+        straight = agreed[:, ~mirrored] @ numbers["sign_weights"][~mirrored]
+        turned = np.abs(agreed[:, mirrored] @ numbers["sign_weights"][mirrored])
+        rises = np.logaddexp(0, np.repeat(straight + turned, 5, axis=1) * 12 + numbers["knots"])
+        lengths = np.linalg.norm(probe_content, axis=1) * np.linalg.norm(candidate_content, axis=1)
+        cosine = (probe_content * candidate_content).sum(axis=1) / np.maximum(lengths, 1e-12)
+        features = np.concatenate([hidden, rises, cosine[:, None], np.log1p(overlap / 8)], axis=1)
         return (1 / (1 + np.exp(-(features @ numbers["weights"] + numbers["bias"])))).reshape(-1)
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802

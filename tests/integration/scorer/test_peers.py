@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from neardup.types import PairBatch, Vector
 from scorer.calibration import CalibrationRecord, save
 from scorer.client import TensorFlowServingScorer
 from scorer.layout import MODEL_FILE, new_version, shipped_models
-from scorer.network import Network, constants_of, to_onnx
+from scorer.network import network_of, to_onnx
 from scorer.runtime import OnnxModel
-from tests.models import copy_version
+from tests.models import a_network, copy_version
 from tests.peers.environments import pythie_python, train_python, with_our_packages
 from tests.prediction_server import prediction_server
 
@@ -74,8 +75,8 @@ def running(python: Path, *arguments: str, **options: Any) -> Iterator[str]:
 def pairs() -> PairBatch:
     """From equal to unlike, so that all scores occur."""
     rng = np.random.default_rng(7)
-    probes = rng.normal(size=(900, 352), scale=352**-0.5)
-    step = rng.normal(size=probes.shape, scale=352**-0.5) * np.linspace(0, 3, len(probes))[:, None]
+    probes = rng.normal(size=(900, 511), scale=511**-0.5)
+    step = rng.normal(size=probes.shape, scale=511**-0.5) * np.linspace(0, 3, len(probes))[:, None]
     return PairBatch(
         probes=probes.astype(np.float32),
         candidates=(probes + step).astype(np.float32),
@@ -117,14 +118,14 @@ def test_the_official_stubs_ask_our_server(train: Path, exported: Path, embedded
         command = [str(train), str(PEERS / "official_client.py"), server.endpoint, str(tmp_path / "pairs.npz")]
         answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300).stdout)
     assert (answer["name"], answer["version"]) == ("neardup", 1)
-    assert answer["probe"] == [-1, 352]
+    assert answer["probe"] == [-1, 511]
     assert answer["states"] == [[1, "AVAILABLE"]]
     assert np.abs(np.array(answer["scores"]) - embedded).max() < 1e-6
 
 
 def test_pythie_serving_answers_our_client(embedded: Vector, tmp_path: Path) -> None:
-    numbers = constants_of(onnx.load(shipped_models() / "1" / MODEL_FILE))
-    np.savez(tmp_path / "neardup.npz", **numbers)  # type: ignore[arg-type,unused-ignore]
+    network = network_of(onnx.load(shipped_models() / "1" / MODEL_FILE))
+    np.savez(tmp_path / "neardup.npz", **asdict(network))
     (tmp_path / "metadata.json").write_text("{}")
     with (
         running(pythie_python(), str(PEERS / "pythie_server.py"), str(tmp_path)) as endpoint,
@@ -139,13 +140,13 @@ def test_an_export_lies_beside_its_onnx_model(exported: Path) -> None:
     names = {path.name for path in (exported / "1").iterdir()}
     assert {"saved_model.pb", "variables", "model.onnx", "calibration.json"} <= names
     assert [path.name for path in exported.iterdir()] == ["1"]
-    assert OnnxModel.load(exported, 1).input_shapes["probe"] == (-1, 352)
+    assert OnnxModel.load(exported, 1).input_shapes["probe"] == (-1, 511)
 
 
 def test_a_scorer_of_another_dimension_is_exported(train: Path, tmp_path: Path) -> None:
     record = CalibrationRecord(model_version=7, match_threshold=0.9, head_bound=0.5, obtained="a test")
     with new_version(tmp_path / "models", 7) as folder:
-        onnx.save(to_onnx(Network.initial(40, seed=3)), folder / MODEL_FILE)
+        onnx.save(to_onnx(a_network(40, seed=3)), folder / MODEL_FILE)
         save(record, folder)
     done = export(train, tmp_path / "models", tmp_path / "out", version=7)
     assert done.returncode == 0, done.stderr

@@ -11,7 +11,8 @@ import pytest
 from neardup.demo.corpus import sample_photos
 from neardup.edits.named import EDITS
 from neardup.embedder.default import DefaultEmbedder
-from neardup.embedder.features import RAW_WIDTH, RawFeatures
+from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH, RawFeatures
+from neardup.embedder.signs import MIRRORED
 from neardup.embedder.trunk import ensure_graph
 
 PHOTOS = sample_photos()[:6]
@@ -29,7 +30,7 @@ def embedder(cache: Path) -> DefaultEmbedder:
 
 def test_both_embeddings_start_alike(embedder: DefaultEmbedder) -> None:
     found = embedder.embed(PHOTOS[0].read_bytes())
-    assert (found.lsh.shape, found.score.shape) == ((256,), (352,))
+    assert (found.lsh.shape, found.score.shape) == ((256,), (511,))
     np.testing.assert_array_equal(found.lsh, found.score[:256])
     assert np.linalg.norm(found.lsh) == pytest.approx(1, abs=1e-5)
 
@@ -67,7 +68,10 @@ def test_a_mirror_image_has_nearly_the_same_features(cache: Path) -> None:
         data = path.read_bytes()
         raw, mirrored = features.of_bytes(data), features.of_bytes(flip.apply(data, path.name)[1])
         assert raw.shape == (RAW_WIDTH,)
-        assert raw @ mirrored / (raw @ raw) > 0.99
+        content, signs = raw[:CONTENT_WIDTH], raw[CONTENT_WIDTH:]
+        assert content @ mirrored[:CONTENT_WIDTH] / (content @ content) > 0.99
+        turned = np.where(MIRRORED, -1, 1) * mirrored[CONTENT_WIDTH:]
+        assert (signs * turned).mean() > 0.8
 
 
 def test_the_graph_is_written_once_by_many(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from neardup.demo.corpus import sample_photos
 from neardup.embedder.carve import images_in
+from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH
 from neardup.embedder.training import copies_of, distinct, find_pictures, fit_whitening, originals_of
 from neardup.errors import ConfigError
 
@@ -118,10 +119,10 @@ def test_distinct_drops_what_resembles() -> None:
 
 def test_fitting_gives_the_stated_dimensions() -> None:
     rng = np.random.default_rng(3)
-    originals = rng.uniform(size=(300, 2139)).astype(np.float32)
-    copies = originals[:, None] + rng.normal(scale=0.1, size=(300, 2, 2139)).astype(np.float32)
+    originals = rng.uniform(size=(300, RAW_WIDTH)).astype(np.float32)
+    copies = originals[:, None] + rng.normal(scale=0.1, size=(300, 2, RAW_WIDTH)).astype(np.float32)
     whitening = fit_whitening(originals, copies)
-    assert (whitening.lsh_dimension, whitening.score_dimension) == (256, 352)
+    assert (whitening.lsh_dimension, whitening.score_dimension) == (256, 511)
     lsh, score = whitening.embed(originals)
     assert (lsh @ lsh.T).argmax(axis=1).tolist() == list(range(300))
-    np.testing.assert_allclose(np.linalg.norm(score[:, 256:], axis=1), 0.6, atol=1e-3)
+    np.testing.assert_array_equal(score, np.concatenate([lsh, originals[:, CONTENT_WIDTH:]], axis=1))

@@ -36,9 +36,9 @@ def test_save_and_load_keep_digest_and_embeddings(tmp_path: Path) -> None:
 
 def test_the_digest_sees_every_number() -> None:
     shipped = shipped_whitening()
-    matrix = shipped.hand.matrix.copy()
+    matrix = shipped.content.matrix.copy()
     matrix[-1, -1] += 1
-    changed = Whitening(shipped.whole, type(shipped.hand)(shipped.hand.mean, matrix))
+    changed = Whitening(type(shipped.content)(shipped.content.mean, matrix))
     assert changed.digest != shipped.digest
 
 
@@ -48,6 +48,6 @@ def test_files_that_will_not_do(tmp_path: Path) -> None:
     (tmp_path / "broken.npz").write_bytes(b"PK\x03\x04 nothing")
     with pytest.raises(ConfigError, match=r"broken\.npz"):
         Whitening.load(tmp_path / "broken.npz")
-    np.savez(tmp_path / "other.npz", format=np.array(1), whole_mean=np.zeros(3))
+    np.savez(tmp_path / "other.npz", format=np.array(2), mean=np.zeros(3))
     with pytest.raises(ConfigError, match="made for other features"):
         Whitening.load(tmp_path / "other.npz")

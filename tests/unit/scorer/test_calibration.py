@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neardup.errors import ConfigError
-from scorer.calibration import CalibrationRecord, choose_threshold, load, save
+from scorer.calibration import CalibrationRecord, choose_threshold, load, probability_scale, save
 
 scores = st.lists(st.integers(0, 100), max_size=40).map(lambda values: np.array(values, np.float32) / 100)
 
@@ -42,6 +42,22 @@ def test_a_known_case() -> None:
     assert choose_threshold(matches, others, precision=0.75) == pytest.approx(0.3)
     assert choose_threshold(matches, others, precision=0.75, others_weight=9) == pytest.approx(0.7)
     assert choose_threshold(np.array([0.5], np.float32), np.array([0.9], np.float32), precision=0.9) == 1.0
+
+
+def test_scores_become_probabilities() -> None:
+    rng = np.random.default_rng(1)
+    true_logits = rng.normal(-1, 3, 40_000)
+    truth = rng.uniform(size=len(true_logits)) < 1 / (1 + np.exp(-true_logits))
+    slope, shift = probability_scale((true_logits * 2.5 + 4).astype(np.float32), truth)
+    assert slope == pytest.approx(1 / 2.5, rel=0.05)
+    assert shift == pytest.approx(-4 / 2.5, rel=0.05)
+
+
+def test_scores_that_tell_all_apart_stay_finite() -> None:
+    slope, shift = probability_scale(np.array([-3, -2, 2, 3], np.float32), np.array([False, False, True, True]))
+    assert 0 < slope < 100
+    assert abs(shift) < 100
+    assert probability_scale(np.array([1, 2], np.float32), np.array([True, True])) == (1.0, 0.0)
 
 
 def record(**changes: object) -> CalibrationRecord:
