@@ -12,7 +12,7 @@ from benchmarks.ingest.workers import Roles
 from graph.kafka_log import KafkaLedgerWriter, KafkaProposalLog
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
-from neardup.types import ClusterId, Decision, Match, Proposal, Source
+from neardup.types import ClusterId, Decision, Match, PairBatch, Proposal, Source
 
 __all__ = ["load"]
 
@@ -54,7 +54,10 @@ def load(wiring: Wiring, roles: Roles, rows: range) -> dict[str, float]:
 
 
 def _proposals(wiring: Wiring, images: Images, first: int) -> list[Proposal]:
-    calibration = wiring.scorer.calibration(1)
+    one = images.score[:1]
+    pair = PairBatch(probes=one, candidates=one, overlap=np.ones(1, dtype=np.int32))
+    model_version = wiring.scorer.score(pair).model_version
+    calibration = wiring.scorer.calibration(model_version)
     queries = wiring.lsh.query_codes(images.lsh, probes=wiring.settings.search.probes)
     scores = images.score.astype(np.float16).astype(np.float32)
     now = int(time.time() * 1000)
@@ -74,7 +77,7 @@ def _proposals(wiring: Wiring, images: Images, first: int) -> list[Proposal]:
                 match_threshold=calibration.match_threshold,
                 head_bound=calibration.head_bound,
                 lsh_version=wiring.lsh.version,
-                model_version=1,
+                model_version=model_version,
                 source=Source(topic=wiring.topics.images, partition=0, offset=first + at),
                 at_ms=now,
             )
@@ -99,7 +102,7 @@ def _decision(proposal: Proposal, seq: int, offset: int) -> Decision:
         head_bound=proposal.head_bound,
         head_score=None,
         lsh_version=proposal.lsh_version,
-        model_version=1,
+        model_version=proposal.model_version,
         indexed=True,
         proposal_offset=offset,
         source=proposal.source,
