@@ -1,7 +1,8 @@
 """The images: a corpus that is there before, and streams that arrive. Pure numpy, no I/O.
 
-Both embeddings have a power-law spectrum, as in `benchmarks.search.corpus`. Copies carry noise that the shipped scorer
-takes for a near-duplicate with certainty; unrelated images are far below its threshold.
+The LSH embedding has a power-law spectrum, as in `benchmarks.search.corpus`; the score embedding is the same and after
+it random signs, in the layout of the default embedder. Copies carry noise and a few other signs, which the shipped scorer
+takes for near-duplicates; unrelated images are far below its threshold.
 """
 
 import hashlib
@@ -12,7 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.search.corpus import DIMENSION, SCORE_DIMENSION, SPECTRUM
+from benchmarks.search.corpus import DIMENSION, SPECTRUM
+from neardup.embedder.signs import SIGNS
 from neardup.types import ImageId, Vector
 
 __all__ = ["BLOCK", "Images", "burst", "corpus", "image_id", "stream"]
@@ -20,13 +22,14 @@ __all__ = ["BLOCK", "Images", "burst", "corpus", "image_id", "stream"]
 BLOCK: Final = 5_000
 _COPIES: Final = 0.2
 _NOISE: Final = (0.05, 0.3)
+_FLIPPED: Final = 0.03
 _FROM_CORPUS: Final = 0.5
 _SEED: Final = 61_126
 
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """`lsh` of shape (n, 256), `score` of shape (n, 352), rows of length 1. `parents`: the row of the corpus, if not
+    """`lsh` of shape (n, 256), rows of length 1; `score` of shape (n, 511). `parents`: the row of the corpus, if not
     negative, that an image is a copy of; -1 for none, and -2 - k for row k of the same images."""
 
     lsh: Vector
@@ -88,18 +91,21 @@ def image_id(name: str, row: int) -> ImageId:
 
 
 def _fresh(rng: np.random.Generator, count: int) -> tuple[Vector, Vector]:
-    return _unit(_spectral(rng, count, DIMENSION)), _unit(_spectral(rng, count, SCORE_DIMENSION))
+    lsh = _unit(_spectral(rng, count))
+    signs = rng.choice(np.array([-1, 1], dtype=np.float32), (count, SIGNS))
+    return lsh, np.concatenate([lsh, signs], axis=1)
 
 
 def _copies(rng: np.random.Generator, lsh: Vector, score: Vector) -> tuple[Vector, Vector]:
     length = rng.uniform(*_NOISE, (len(lsh), 1)).astype(np.float32)
-    noise = _fresh(rng, len(lsh))
-    return _unit(lsh + length * noise[0]), _unit(score + length * noise[1])
+    copies = _unit(lsh + length * _unit(_spectral(rng, len(lsh))))
+    flips = np.where(rng.random((len(lsh), SIGNS)) < _FLIPPED, -1, 1).astype(np.float32)
+    return copies, np.concatenate([copies, score[:, DIMENSION:] * flips], axis=1)
 
 
-def _spectral(rng: np.random.Generator, count: int, dimension: int) -> Vector:
-    deviations = np.arange(1, dimension + 1, dtype=np.float32) ** np.float32(-SPECTRUM / 2)
-    rows: Vector = rng.standard_normal((count, dimension), dtype=np.float32) * deviations
+def _spectral(rng: np.random.Generator, count: int) -> Vector:
+    deviations = np.arange(1, DIMENSION + 1, dtype=np.float32) ** np.float32(-SPECTRUM / 2)
+    rows: Vector = rng.standard_normal((count, DIMENSION), dtype=np.float32) * deviations
     return rows
 
 

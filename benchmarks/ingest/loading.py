@@ -13,7 +13,7 @@ from graph.kafka_log import KafkaLedgerWriter, KafkaProposalLog
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
 from neardup.entries import Decision, Evidence
-from neardup.types import ClusterId, Match, Proposal, Source
+from neardup.types import ClusterId, Match, PairBatch, Proposal, Source
 
 __all__ = ["load"]
 
@@ -55,7 +55,10 @@ def load(wiring: Wiring, roles: Roles, rows: range) -> dict[str, float]:
 
 
 def _proposals(wiring: Wiring, images: Images, first: int) -> list[Proposal]:
-    calibration = wiring.scorer.calibration(1)
+    one = images.score[:1]
+    pair = PairBatch(probes=one, candidates=one, overlap=np.ones(1, dtype=np.int32))
+    model_version = wiring.scorer.score(pair).model_version
+    calibration = wiring.scorer.calibration(model_version)
     queries = wiring.lsh.query_codes(images.lsh, probes=wiring.settings.search.probes)
     scores = images.score.astype(np.float16).astype(np.float32)
     now = int(time.time() * 1000)
@@ -76,7 +79,7 @@ def _proposals(wiring: Wiring, images: Images, first: int) -> list[Proposal]:
                 match_threshold=calibration.match_threshold,
                 head_bound=calibration.head_bound,
                 lsh_version=wiring.lsh.version,
-                model_version=1,
+                model_version=model_version,
                 source=Source(topic=wiring.topics.images, partition=0, offset=first + at),
                 at_ms=now,
             )
@@ -105,7 +108,7 @@ def _decision(proposal: Proposal, seq: int, offset: int) -> Decision:
             head_bound=proposal.head_bound,
             head_score=None,
             lsh_version=proposal.lsh_version,
-            model_version=1,
+            model_version=proposal.model_version,
             source=proposal.source,
         ),
         proposal_offset=offset,
