@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from neardup.cli.wiring import Wiring
 from neardup.testing import DigestEmbedder
 from neardup.types import ClusterId, Embeddings, ImageId
 from tests.e2e.conftest import Pipeline, PipelineFactory, Sample
@@ -73,14 +74,14 @@ def test_what_people_say_holds(pipeline: PipelineFactory, sample: Sample, neardu
     # A new version of what was forced stays, and what was erased never comes back.
     again = {ImageId(name): sample.embeddings[ImageId(name)] for name in (member, third)}
     running.publish(again, version=7)
-    running.publish({ImageId("new"): _unlike_any()}, version=1)
+    running.publish({ImageId("new"): _unlike_any(running.wiring)}, version=1)
     running.drain()
     assert head_of(member) == other
     assert_projections_equal_ledger(running.wiring, [*(name for name in ids if name != third), ImageId("new")])
 
 
-def _unlike_any() -> Embeddings:
-    return DigestEmbedder(lsh_dimension=256, score_dimension=352).embed(b"unlike any")
+def _unlike_any(wiring: Wiring) -> Embeddings:
+    return DigestEmbedder(lsh_dimension=wiring.dimensions[0], score_dimension=wiring.dimensions[1]).embed(b"unlike any")
 
 
 def test_a_command_without_a_worker_says_so(pipeline: PipelineFactory, neardup: Run) -> None:
