@@ -1,8 +1,8 @@
 """The images: a corpus that is there before, and streams that arrive. Pure numpy, no I/O.
 
 The LSH embedding has a power-law spectrum, as in `benchmarks.search.corpus`; the score embedding is the same and after
-it random signs, in the layout of the default embedder. Copies carry noise and a few other signs, which the shipped scorer
-takes for near-duplicates; unrelated images are far below its threshold.
+it random signs, in the layout of the default embedder. Copies carry noise and a few other signs, which the shipped
+scorer takes for near-duplicates; unrelated images are far below its threshold.
 """
 
 import hashlib
