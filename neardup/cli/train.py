@@ -195,16 +195,15 @@ def _pictures(
         excluded = training.originals_of(kept_out, cache, jobs=jobs, advance=advance)
         raw = training.originals_of(found, cache, jobs=jobs, advance=advance)
     usable = [picture for picture in found if picture.sha256 in raw]
-    rows = training.distinct(
-        np.stack([raw[picture.sha256] for picture in usable]), kept_out=np.stack(list(excluded.values()))
-    )
+    features = np.stack([raw[picture.sha256] for picture in usable])
+    rows = training.distinct(features, kept_out=np.stack([*excluded.values()]) if excluded else features[:0])
     chosen: dict[Side, list[Picture]] = {side: [] for side in sides}
     taken: Counter[Path] = Counter()
     for picture in (usable[row] for row in rows):
         taken[picture.folder] += 1
         if picture.side in chosen and taken[picture.folder] <= at_most:
             chosen[picture.side].append(picture)
-    return chosen, np.stack([raw[usable[row].sha256] for row in rows])
+    return chosen, features[rows]
 
 
 def _features(pictures: Sequence[Picture], cache: Path, jobs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
+from neardup.embedder.signs import SIGNS
 from neardup.types import PairBatch, Vector
 from scorer.calibration import CalibrationRecord, save
 from scorer.client import TensorFlowServingScorer
@@ -75,12 +76,15 @@ def running(python: Path, *arguments: str, **options: Any) -> Iterator[str]:
 def pairs() -> PairBatch:
     """From equal to unlike, so that all scores occur."""
     rng = np.random.default_rng(7)
-    probes = rng.normal(size=(900, 511), scale=511**-0.5)
-    step = rng.normal(size=probes.shape, scale=511**-0.5) * np.linspace(0, 3, len(probes))[:, None]
+    apart = np.linspace(0, 3, 900)[:, None]
+    content = rng.normal(size=(900, 256), scale=1 / 16)
+    other = content + rng.normal(size=content.shape, scale=1 / 16) * apart
+    signs = rng.choice([-1, 1], size=(900, SIGNS))
+    changed = np.where(rng.uniform(size=signs.shape) < apart / 6, -signs, signs)
     return PairBatch(
-        probes=probes.astype(np.float32),
-        candidates=(probes + step).astype(np.float32),
-        overlap=rng.integers(0, 64, len(probes)).astype(np.int32),
+        probes=np.concatenate([content, signs], axis=1).astype(np.float32),
+        candidates=np.concatenate([other, changed], axis=1).astype(np.float32),
+        overlap=rng.integers(0, 64, 900).astype(np.int32),
     )
 
 
