@@ -46,13 +46,18 @@ def vertexOf = { uid ->
 def rootOf = { cluster -> text(cluster, 'root') ? vertexOf(text(cluster, 'root')) : cluster }
 def partsOf = { cluster -> text(cluster, 'parts').tokenize(',') }
 def setText = { vertex, name, value -> value ? vertex.property(name, value) : vertex.property(name).remove() }
-def add = { vertex, name, number -> if (number) vertex.property(name, vertex.value(name) + number) }
+// Counts change with every row, and are written once at the end.
+def counts = [:]
+def countsOf = { vertex ->
+    counts.computeIfAbsent(vertex.id()) {
+        [vertex: vertex] + ['size', 'exemplars', 'own_size', 'own_exemplars'].collectEntries { [(it): vertex.value(it)] }
+    }
+}
 // A root without members lets go of its parts; all of them are removed at the end, unless an image makes one anew.
 def dissolve = { root ->
     partsOf(root).collect(vertexOf).each { part ->
         ['root', 'parent', 'parts'].each { setText(part, it, '') }
-        part.property('size', 0L)
-        part.property('exemplars', 0L)
+        countsOf(part).putAll([size: 0L, exemplars: 0L])
         touched[part.value('uid')] = part
     }
     setText(root, 'parts', '')
@@ -60,11 +65,12 @@ def dissolve = { root ->
 }
 def count = { part, size, exemplars ->
     def root = rootOf(part)
-    add(part, 'own_size', size)
-    add(part, 'own_exemplars', exemplars)
-    add(root, 'size', size)
-    add(root, 'exemplars', exemplars)
-    if (root.value('size') == 0L) dissolve(root)
+    def (own, all) = [countsOf(part), countsOf(root)]
+    own.own_size += size
+    own.own_exemplars += exemplars
+    all.size += size
+    all.exemplars += exemplars
+    if (all.size == 0L) dissolve(root)
 }
 def edgeOf = { image ->
     def edges = image.edges(Direction.OUT, memberLabel)
@@ -75,7 +81,7 @@ def leave = { image, edge ->
     def part = edge.inVertex()
     def root = rootOf(part)
     [part, root].each { found[it.value('uid')] = it }
-    if (root.value('size') > 1L && root.value('head') == image.value('image_id')) return false
+    if (countsOf(root).size > 1L && root.value('head') == image.value('image_id')) return false
     edge.remove()
     count(part, -1L, -image.value('indexed'))
     return true
@@ -101,7 +107,7 @@ def apply = [
         }
         if (edge == null || rootOf(edge.inVertex()).id() != cluster.id()) {
             if (edge != null && !leave(image, edge)) return ['head', imageId]
-            if (cluster.value('size') == 0L) cluster.property('since', seq as long)
+            if (countsOf(cluster).size == 0L) cluster.property('since', seq as long)
             image.addEdge(memberLabel, cluster, 'seq', seq as long, 'member_id', imageId)
             count(cluster, 1L, indexed as long)
         } else {
@@ -130,8 +136,8 @@ def apply = [
         parts.each { vertexOf(it).property('root', intoUid) }
         source.property('parent', intoUid)
         setText(into, 'parts', (partsOf(into) + parts).join(','))
-        add(into, 'size', source.value('size'))
-        add(into, 'exemplars', source.value('exemplars'))
+        countsOf(into).size += countsOf(source).size
+        countsOf(into).exemplars += countsOf(source).exemplars
         into.property('head', head)
         return null
     },
@@ -145,12 +151,13 @@ def apply = [
         }
         partsOf(cluster).each { vertexOf(it).property('root', clusterUid) }
         ['root', 'parent'].each { setText(cluster, it, '') }
-        cluster.property('size', taken.sum { vertexOf(it).value('own_size') })
-        cluster.property('exemplars', taken.sum { vertexOf(it).value('own_exemplars') })
         cluster.property('head', head)
-        add(root, 'size', -cluster.value('size'))
-        add(root, 'exemplars', -cluster.value('exemplars'))
-        if (root.value('size') == 0L) dissolve(root)
+        def (part, rest) = [countsOf(cluster), countsOf(root)]
+        part.size = taken.sum { countsOf(vertexOf(it)).own_size }
+        part.exemplars = taken.sum { countsOf(vertexOf(it)).own_exemplars }
+        rest.size -= part.size
+        rest.exemplars -= part.exemplars
+        if (rest.size == 0L) dissolve(root)
         return null
     },
     erase: { imageUid, imageId, head ->
@@ -173,7 +180,12 @@ for (row in rows) {
     }
 }
 
-touched.values().findAll { it.value('size') == 0L }.each { it.remove() }
+counts.values().each { now ->
+    ['size', 'exemplars', 'own_size', 'own_exemplars'].each {
+        if (now.vertex.value(it) != now[it]) now.vertex.property(it, now[it])
+    }
+}
+touched.values().findAll { countsOf(it).size == 0L }.each { it.remove() }
 
 projectionVertex.property('applied_seq', upto[0] as long)
 projectionVertex.property('ledger_offset', upto[1] as long)
