@@ -1,4 +1,4 @@
-.PHONY: check format test demo bench lock
+.PHONY: check format test demo bench soak lock
 RUN := python3 bootstrap.py
 
 check: ## the static gate of CI: style, types, layers, unit tests, contracts of the fakes, docs in step
@@ -21,6 +21,9 @@ demo: ## see it work
 
 bench: ## how long things take on this machine
 	$(RUN) python -m benchmarks.startup
+
+soak: ## crashes, faults of engines, workers that come and go: an hour and a half
+	$(RUN) python -m benchmarks.resilience
 
 lock: ## the newest versions of all dependencies, with hashes
 	$(RUN) uv pip compile --quiet --universal --generate-hashes --upgrade --python-version 3.11 --extra local \

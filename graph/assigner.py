@@ -81,7 +81,8 @@ class Assigner:
         self._recent = past.recent
         self._commands = dict(past.commands)
         self._placed = RecentPlacements()
-        self._shown = 0
+        # What the graph must show: it was relied on up to here. A graph that goes back is being made again.
+        self._shown = past.last.seq
 
     def decide(self, batch: Sequence[tuple[int, Request]]) -> Outcome:
         """Answer requests, given with their offsets, in order: the command at the front, or the proposals before the
@@ -197,6 +198,7 @@ class Assigner:
 
     def _forget_applied(self) -> None:
         applied = self._await_graph(self._shown)
+        self._shown = max(self._shown, applied)
         self._placed.forget(applied)
         if self._seq - applied > self._rules.window:
             raise ClusterStoreUnavailableError(

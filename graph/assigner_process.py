@@ -22,6 +22,7 @@ from graph.outcome import AssignerRules
 from graph.restore import restore
 from graph.standing import Standing
 from neardup.commands import Request
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import ClusterStoreUnavailableError, FencedError, InvalidMessageError, LogUnavailableError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
@@ -33,12 +34,13 @@ from neardup.standing import EraseKey, StandingChange, key_of
 from neardup.standing_log import KafkaStandingLog
 from neardup.topics import Topics
 from neardup.types import Position
+from neardup.watchdog import EXIT_HUNG
 
 __all__ = ["AssignerProcess"]
 
 _log = structlog.get_logger("assigner")
 
-_COMMIT_SECONDS = 30.0
+_COMMIT_SECONDS = 10.0
 _ABSENT_SECONDS = 8.0
 
 
@@ -79,6 +81,7 @@ class AssignerProcess:
             instance_id=instance_id,
             stop=stop,
             session_timeout_ms=settings.session_timeout_ms,
+            linger_ms=settings.linger_ms,
         )
         self._member.on_assigned = lambda _: self._resume()
 
@@ -113,6 +116,7 @@ class AssignerProcess:
         member = self._member
         # First fence every predecessor and end its open transaction, only then is the end of the ledger its end.
         writer = KafkaLedgerWriter(self._kafka, self._topics)
+        crash_point("assign.after-fence")
         ledger = KafkaLedger(self._kafka, self._topics)
         proposals = KafkaProposalLog(self._kafka, self._topics)
         words = KafkaStandingLog(self._kafka, self._topics)
@@ -136,6 +140,9 @@ class AssignerProcess:
         )
         self._next = last.proposal_offset + 1
         self._resume()
+        # Proposers that wait for a backlog to shrink read this offset. It must not stay behind what is decided, as it
+        # would after a predecessor that died between its transaction and its commit.
+        member.commit({self._partition: self._next})
         _log.info("assigner elected", seq=last.seq, proposal_offset=last.proposal_offset)
         absent_since = time.monotonic()
         while not self._stop.is_set():
@@ -144,10 +151,11 @@ class AssignerProcess:
                 absent_since = time.monotonic()
             elif time.monotonic() - absent_since > _ABSENT_SECONDS:
                 raise FencedError("the partition of proposals went to another assigner")
-            batch = [entry for entry in self._decode(records) if entry[0] >= self._next]
             try:
+                batch = [entry for entry in self._decode(records) if entry[0] >= self._next]
                 while batch:
                     outcome = member.retrying("deciding", partial(assigner.decide, batch))
+                    crash_point("assign.after-decide")
                     with _deadline(_COMMIT_SECONDS):
                         writer.append(
                             outcome.entries,
@@ -155,6 +163,7 @@ class AssignerProcess:
                             standing=outcome.standing,
                             erased=outcome.erased,
                         )
+                    crash_point("assign.after-commit")
                     self._next = outcome.next_offset
                     batch = [entry for entry in batch if entry[0] >= self._next]
             except PartitionsLostError:
@@ -171,7 +180,9 @@ class AssignerProcess:
                 batch.append((record.offset, decode_request(record.value)))
             except InvalidMessageError as exc:
                 self._dead_letters.send(record, exc)
-        self._dead_letters.flush()
+            else:
+                self._dead_letters.accepted()
+        self._member.retrying("writing dead letters", self._dead_letters.flush)
         return batch
 
     def _graph_has(self, last: Position) -> None:
@@ -196,8 +207,14 @@ def _standing(words: KafkaStandingLog, writer: KafkaLedgerWriter) -> Standing:
 
 @contextmanager
 def _deadline(seconds: float) -> Iterator[None]:
-    """A commit has no time-out of its own; one that hangs would hold the partition for good, so the process ends."""
-    timer = threading.Timer(seconds, os._exit, args=(75,))
+    """A commit has no time-out of its own; one that hangs would hold the partition for good, so the process ends. By
+    then the broker has given the transaction up as well (`transaction.timeout.ms`)."""
+
+    def end() -> None:
+        _log.error("a transaction did not come to an end, ending this process", seconds=seconds)
+        os._exit(EXIT_HUNG)
+
+    timer = threading.Timer(seconds, end)
     timer.daemon = True
     timer.start()
     try:

@@ -9,10 +9,11 @@ from gremlin_python.statics import long
 
 from graph.gremlin import Gremlin
 from neardup.clusters import require_consecutive
-from neardup.cursors import DIGEST_LENGTH, format_cursor, no_such_segment, parse_cursor
+from neardup.crashpoints import crash_point
+from neardup.cursors import DIGEST_LENGTH, format_cursor, format_newest, no_such_segment, parse_cursor, parse_newest
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, ImageId, Member, Page, Placement, Position, Segment
+from neardup.types import ClusterId, ClusterInfo, ImageId, Member, MemberOrder, Page, Placement, Position, Segment
 
 __all__ = ["GraphNames", "JanusGraphClusterStore"]
 
@@ -80,6 +81,7 @@ class JanusGraphClusterStore:
                 "rows": [row for entry in entries if (row := self._row(entry)) is not None],
             },
         )
+        crash_point("project.graph-applied")
         match outcome:
             case "conflict":
                 raise ClusterConflictError(f"seq {entries[0].seq}: the applied seq of the graph is {detail[0]}")
@@ -102,7 +104,9 @@ class JanusGraphClusterStore:
         uids = list(asked)
         found: dict[ClusterId, ClusterInfo] = {}
         for start in range(0, len(uids), _IDS_A_REQUEST):
-            for row in self._gremlin.run("clusters", {"uids": uids[start : start + _IDS_A_REQUEST]}):
+            for row in self._gremlin.run(
+                "clusters", {"uids": uids[start : start + _IDS_A_REQUEST], "projection": self._names.projection_uid}
+            ):
                 found[asked[row[0]]] = ClusterInfo(
                     cluster_id=ClusterId(row[1]),
                     head=ImageId(row[2]),
@@ -115,7 +119,12 @@ class JanusGraphClusterStore:
 
     def segments(self, cluster_id: ClusterId) -> tuple[Segment, ...]:
         rows = self._gremlin.run(
-            "segments", {"cluster": self._names.cluster_uid(cluster_id), "member": self._names.member}
+            "segments",
+            {
+                "cluster": self._names.cluster_uid(cluster_id),
+                "projection": self._names.projection_uid,
+                "member": self._names.member,
+            },
         )
         return tuple(
             Segment(
@@ -128,7 +137,11 @@ class JanusGraphClusterStore:
             for row in rows
         )
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100) -> Page:
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        if order == "newest":
+            return self._newest(cluster_id, below=parse_newest(after), limit=limit)
         seq, digest = parse_cursor(after)
         outcome, rows = self._gremlin.run(
             "members",
@@ -147,6 +160,21 @@ class JanusGraphClusterStore:
         more = len(rows) > limit and members
         return Page(members=members, after=format_cursor(*rows[limit - 1][1:]) if more else None)
 
+    def _newest(self, cluster_id: ClusterId, *, below: int, limit: int) -> Page:
+        rows = self._gremlin.run(
+            "members_newest",
+            {
+                "cluster": self._names.cluster_uid(cluster_id),
+                "projection": self._names.projection_uid,
+                "member": self._names.member,
+                "before": long(below),
+                "limit": long(limit + 1),
+            },
+        )
+        members = tuple(Member(image_id=ImageId(row[0]), seq=row[1]) for row in rows[:limit])
+        more = len(rows) > limit and members
+        return Page(members=members, after=format_newest(members[-1].seq) if more else None)
+
     def placements_all(self) -> Iterator[Placement]:
         """Walks the seqs up to the position at the start; an image that is decided again meanwhile is given as it is
         then, once, at its newer seq if that lies ahead."""
@@ -158,7 +186,13 @@ class JanusGraphClusterStore:
     def _placements(self, lookup: str, uids: Sequence[str]) -> list[Placement]:
         rows = self._gremlin.run(
             "placements",
-            {"lookup": lookup, "uids": list(uids), "member": self._names.member, "isolated": lookup == "walk_uid"},
+            {
+                "lookup": lookup,
+                "uids": list(uids),
+                "projection": self._names.projection_uid,
+                "member": self._names.member,
+                "isolated": lookup == "walk_uid",
+            },
         )
         return [
             Placement(

@@ -8,9 +8,10 @@ from kafka import KafkaProducer
 from kafka.consumer.fetcher import ConsumerRecord
 
 from neardup.commands import Command, Request
+from neardup.crashpoints import crash_point
 from neardup.entries import Entry
 from neardup.errors import InvalidMessageError, LogUnavailableError
-from neardup.kafka import Kafka, kafka_errors
+from neardup.kafka import Kafka, Outgoing, RenewedProducer, kafka_errors
 from neardup.logs import PartitionReader
 from neardup.records import (
     RequeueRecord,
@@ -42,6 +43,10 @@ class KafkaLedger:
                 f"(offset {after.ledger_offset}): it is not the ledger this position was taken from"
             )
         return entries
+
+    def end(self) -> int:
+        """The offset behind the last committed entry, transaction markers counted."""
+        return self._reader.end()
 
     def tail(self, count: int) -> list[tuple[Position, Entry]]:
         """The last entries, at least `count` or all."""
@@ -100,6 +105,7 @@ class KafkaLedgerWriter:
             self._producer.flush(timeout=30)
             for future in sent:
                 future.get(timeout=0)
+            crash_point("assign.after-send")
             self._producer.commit_transaction()
 
     def _requeue(self, request: Requeue) -> Any:
@@ -110,6 +116,7 @@ class KafkaLedgerWriter:
             partition=source.partition,
             offset=source.offset,
             candidate_limit=request.candidate_limit,
+            run=request.proposal.run,
         )
         return self._producer.send(self._topics.requeue, key=image_id.encode(), value=record.encode())
 
@@ -124,19 +131,14 @@ class KafkaProposalLog:
     def __init__(self, kafka: Kafka, topics: Topics) -> None:
         self._kafka = kafka
         self._topic = topics.proposals
-        self._producer: KafkaProducer | None = None
+        self._producer = RenewedProducer(kafka.producer)
         self._reader: PartitionReader | None = None
 
     def append(self, requests: Sequence[Request]) -> None:
         """Append; returns when every in-sync copy has them. Raises InvalidMessageError for a command that is not
         valid: nothing was written then."""
-        messages = [(_key_of(request), encode_request(request)) for request in requests]
-        self._producer = self._producer or self._kafka.producer()
-        with kafka_errors("writing proposals"):
-            sent = [self._producer.send(self._topic, key=key, value=value, partition=0) for key, value in messages]
-            self._producer.flush(timeout=30)
-            for future in sent:
-                future.get(timeout=0)
+        messages = [Outgoing(self._topic, _key_of(request), encode_request(request), 0) for request in requests]
+        self._producer.write(messages, "writing proposals")
 
     def read(self, *, offset: int, limit: int = 500) -> list[tuple[int, Request]]:
         """The requests from `offset` on; what the assigner put among the dead letters is passed over."""
@@ -152,8 +154,7 @@ class KafkaProposalLog:
 
     def close(self) -> None:
         """Close the connections."""
-        if self._producer:
-            self._producer.close(timeout=5)
+        self._producer.close()
         if self._reader:
             self._reader.close()
 

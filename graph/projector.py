@@ -1,12 +1,14 @@
 """Following the ledger: applies its entries to one projection, in order, from wherever that projection stands."""
 
+import time
 from collections.abc import Callable
 
 import structlog
 
+from graph.freshness import Voucher
 from neardup.backoff import BackOff
 from neardup.errors import ClusterConflictError, UnavailableError
-from neardup.ports import Ledger, Projection
+from neardup.ports import Ledger, Projection, Vouched
 from neardup.types import Position
 
 __all__ = ["Projector"]
@@ -16,14 +18,21 @@ _log = structlog.get_logger("projector")
 
 class Projector:
     """Brings one projection up to the end of the ledger. It alone writes this projection; should two run by mistake,
-    the projection accepts only the next seq and the slower one reads its position again."""
+    the projection accepts only the next seq and the slower one reads its position again.
 
-    def __init__(self, name: str, *, ledger: Ledger, projection: Projection, batch: int) -> None:
+    `linger_seconds`: time between two steps, unless a whole batch waits: for a projection whose steps cost much.
+    """
+
+    def __init__(
+        self, name: str, *, ledger: Ledger, projection: Projection, batch: int, linger_seconds: float = 0.0
+    ) -> None:
         self.name = name
         self._ledger = ledger
         self._projection = projection
         self._batch = batch
+        self._linger = linger_seconds
         self._position: Position | None = None
+        self._voucher = Voucher(ledger, projection) if isinstance(projection, Vouched) else None
 
     def step(self) -> int:
         """Apply the next entries; returns how many. Raises UnavailableError: call again later."""
@@ -33,6 +42,8 @@ class Projector:
             _log.info("projection continues", projection=self.name, seq=position.seq)
         # Unknown until the step has succeeded: after any error the projection is asked again.
         self._position = None
+        if self._voucher is not None:
+            self._voucher.before_reading()
         entries = self._ledger.read(after=position, limit=self._batch)
         if entries:
             upto = entries[-1][0]
@@ -42,6 +53,8 @@ class Projector:
                 _log.warning("projection stands elsewhere", projection=self.name, error=str(exc))
                 return 0
             position = upto
+        if self._voucher is not None:
+            self._voucher.applied(position, at_end=not entries)
         self._position = position
         return len(entries)
 
@@ -50,11 +63,13 @@ class Projector:
         back_off = BackOff()
         delay = 0.0
         while not wait(delay):
+            begun = time.monotonic()
             try:
-                self.step()
+                applied = self.step()
             except UnavailableError as exc:
                 delay = back_off.next()
                 _log.warning("engine unavailable, waiting", projection=self.name, error=str(exc))
             else:
                 back_off.reset()
-                delay = 0.0
+                lingers = 0 < applied < self._batch
+                delay = max(0.0, begun + self._linger - time.monotonic()) if lingers else 0.0

@@ -21,7 +21,9 @@ _BATCH = 200
 class ProjectorProcess:
     """Waits to be elected, then follows the ledger for every projection until stopped or replaced.
 
-    `batches`: how many decisions a projection takes at most in one step, where that is not the usual number.
+    `batches`: how many decisions a projection takes at most in one step, where that is not the usual number;
+    `linger_seconds`: the time between two of its steps, where there is one. `beside`: what else the elected process
+    does; each is given a wait that says when to end.
     """
 
     def __init__(
@@ -31,6 +33,8 @@ class ProjectorProcess:
         *,
         projections: Mapping[str, Callable[[], Projection]],
         batches: Mapping[str, int],
+        linger_seconds: Mapping[str, float],
+        beside: Mapping[str, Callable[[Callable[[float], bool]], None]],
         instance_id: str | None,
         stop: threading.Event,
     ) -> None:
@@ -38,6 +42,8 @@ class ProjectorProcess:
         self._topics = topics
         self._projections = projections
         self._batches = batches
+        self._linger_seconds = linger_seconds
+        self._beside = beside
         self._stop = stop
         self._halt = threading.Event()
         self._failure: Exception | None = None
@@ -56,6 +62,10 @@ class ProjectorProcess:
         threads = [
             threading.Thread(target=self._follow, args=(name, make), name=f"project-{name}")
             for name, make in self._projections.items()
+        ]
+        threads += [
+            threading.Thread(target=work, args=(self._halt.wait,), name=name, daemon=True)
+            for name, work in self._beside.items()
         ]
         try:
             while not member.assigned and not self._stop.is_set():
@@ -90,7 +100,13 @@ class ProjectorProcess:
             return self._halt.wait(seconds)
 
         try:
-            Projector(name, ledger=ledger, projection=make(), batch=self._batches.get(name, _BATCH)).run(wait)
+            Projector(
+                name,
+                ledger=ledger,
+                projection=make(),
+                batch=self._batches.get(name, _BATCH),
+                linger_seconds=self._linger_seconds.get(name, 0.0),
+            ).run(wait)
         except Exception as exc:  # noqa: BLE001 - raised again by run
             self._failure = exc
         finally:

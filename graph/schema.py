@@ -2,6 +2,7 @@
 
 from graph.gremlin import Gremlin
 from graph.janusgraph import GraphNames, JanusGraphClusterStore
+from neardup.errors import ConfigError
 
 __all__ = ["drop_namespace", "setup_schema"]
 
@@ -11,10 +12,15 @@ _IDS_A_REQUEST = 500
 def setup_schema(gremlin: Gremlin, names: GraphNames, *, dry_run: bool = False) -> list[str]:
     """Create what is missing of property keys, indices and labels; returns the changes, one line each.
 
-    Raises ClusterStoreUnavailableError.
+    Raises ConfigError when an older version made the namespace, ClusterStoreUnavailableError.
     """
-    bindings = {"labels": names.labels, "dryRun": dry_run}
-    return [str(change) for change in gremlin.run("schema", bindings)]
+    outcome, *changes = gremlin.run("schema", {"labels": names.labels, "dryRun": dry_run})
+    if outcome == "outdated":
+        raise ConfigError(
+            f"JanusGraph: edge label {changes[0]} lacks an index that pages need: an older version made it; wipe "
+            "the graph (neardup engines wipe --engine janusgraph) or use another namespace"
+        )
+    return [str(change) for change in changes]
 
 
 def drop_namespace(gremlin: Gremlin, names: GraphNames) -> None:

@@ -8,10 +8,12 @@ waiting sides again. Completeness by frontier is what stream processors call eve
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from heapq import merge
+from itertools import islice
 
 from neardup.types import Image, ImageId, Vector
 
-__all__ = ["Arrival", "Join", "Side"]
+__all__ = ["Arrival", "Join", "Pair", "Parked", "Side", "image_of"]
 
 
 class Side(StrEnum):
@@ -49,6 +51,33 @@ class Arrival:
         return self.image_id, self.version
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parked:
+    """An embedding that stayed alone: where its bytes are kept, `offset` of `partition` of the topic of incomplete
+    images. Small, for many may stay alone for ever."""
+
+    side: Side
+    image_id: ImageId
+    version: int
+    partition: int
+    offset: int
+
+    @property
+    def key(self) -> tuple[ImageId, int]:
+        """What partners have in common."""
+        return self.image_id, self.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pair:
+    """Two sides that have met: `arrival` came last, `partner` waited or was parked. `parked`: what is to be removed
+    from the topic of incomplete images once the image is written."""
+
+    arrival: Arrival
+    partner: Arrival | Parked
+    parked: Parked | None
+
+
 @dataclass(slots=True)
 class _Lane:
     """One partition of one side: where reading is, and which records are not finished."""
@@ -59,12 +88,18 @@ class _Lane:
 
 
 class Join:
-    """Waiting sides of the partitions this worker holds. Both sides of a partition belong to the same worker."""
+    """Waiting sides of the partitions this worker holds. Both sides of a partition belong to the same worker.
 
-    def __init__(self, *, grace_ms: int) -> None:
+    At most `limit` embeddings wait, half of them of each side, if a side that is `crowded` is not read on and the
+    `surplus` is parked. At most `parked_limit` parked ones are remembered.
+    """
+
+    def __init__(self, *, grace_ms: int, limit: int = 100_000, parked_limit: int = 200_000) -> None:
         self._grace_ms = grace_ms
+        self._half = max(1, limit // 2)
+        self._parked_limit = parked_limit
         self._waiting: dict[tuple[ImageId, int], Arrival] = {}
-        self._parked: dict[tuple[ImageId, int], Arrival] = {}
+        self._parked: dict[tuple[ImageId, int], Parked] = {}
         self._lanes: dict[tuple[Side, int], _Lane] = {}
 
     @property
@@ -74,35 +109,58 @@ class Join:
 
     @property
     def parked(self) -> int:
-        """How many images stayed incomplete beyond the grace."""
+        """How many images that stayed incomplete a late partner can complete."""
         return len(self._parked)
 
     def waiting_of(self, side: Side) -> int:
         """How many embeddings of one side wait."""
         return sum(len(lane.unfinished) for (lane_side, _), lane in self._lanes.items() if lane_side is side)
 
-    def park(self, arrival: Arrival) -> None:
-        """Remember an expired side, from the topic of incomplete images, for a late partner."""
-        self._parked[arrival.key] = arrival
+    def crowded(self) -> frozenset[Side]:
+        """The sides that have their half of the memory: they must not be read on."""
+        return frozenset(side for side in Side if self.waiting_of(side) >= self._half)
 
-    def drop(self, gone: Callable[[ImageId], bool]) -> list[Arrival]:
+    def surplus(self) -> list[Arrival]:
+        """What must stop waiting before its grace is over, for both sides are crowded and neither could go on: the
+        oldest ones of the side whose oldest is older, until it has nine tenths of its half. Nothing is lost by that: a
+        late partner completes them."""
+        if len(self.crowded()) < len(Side):
+            return []
+        sides = {side: self._oldest(side) for side in Side}
+        return min(sides.values(), key=lambda oldest: oldest[0].at_ms)
+
+    def _oldest(self, side: Side) -> list[Arrival]:
+        lanes = (lane.unfinished.values() for (lane_side, _), lane in self._lanes.items() if lane_side is side)
+        ordered = merge(*lanes, key=lambda arrival: arrival.at_ms)
+        return list(islice(ordered, self.waiting_of(side) - self._half + -(-self._half // 10)))
+
+    def park(self, parked: Parked) -> Parked | None:
+        """Remember an expired side, kept in the topic of incomplete images, for a late partner. Returns the oldest one
+        when there are too many: it is no longer remembered."""
+        self._parked.pop(parked.key, None)
+        self._parked[parked.key] = parked
+        if len(self._parked) <= self._parked_limit:
+            return None
+        return self._parked.pop(next(iter(self._parked)))
+
+    def drop(self, gone: Callable[[ImageId], bool]) -> list[Parked]:
         """Forget the sides of images that are `gone`; returns those that were parked."""
         for arrival in [arrival for arrival in self._waiting.values() if gone(arrival.image_id)]:
             self._finish(arrival)
-        parked = [arrival for arrival in self._parked.values() if gone(arrival.image_id)]
-        for arrival in parked:
-            del self._parked[arrival.key]
+        parked = [one for one in self._parked.values() if gone(one.image_id)]
+        for one in parked:
+            del self._parked[one.key]
         return parked
 
     def unpark(self, image_id: ImageId, version: int) -> None:
         """Forget an expired side: it was completed."""
         self._parked.pop((image_id, version), None)
 
-    def add(self, arrival: Arrival) -> tuple[Image, Arrival | None] | None:
+    def add(self, arrival: Arrival) -> Pair | None:
         """Take one embedding, in order of offset within its partition.
 
-        Returns the image if that completes it, with the arrival of it that was parked, if one was. A second embedding
-        of the same side, id and version replaces the first.
+        Returns the pair if its partner is here or parked. A second embedding of the same side, id and version replaces
+        the first.
         """
         lane = self._lane(arrival.side, arrival.partition)
         lane.next_offset = arrival.offset + 1
@@ -111,11 +169,11 @@ class Join:
         if other is not None and other.side is arrival.side.partner:
             self._finish(other)
             # An earlier copy of the partner may have been parked before this one came.
-            return _image(arrival, other), self._parked.pop(arrival.key, None)
+            return Pair(arrival=arrival, partner=other, parked=self._parked.pop(arrival.key, None))
         parked = self._parked.get(arrival.key)
         if parked is not None and parked.side is arrival.side.partner:
             del self._parked[arrival.key]
-            return _image(arrival, parked), parked
+            return Pair(arrival=arrival, partner=parked, parked=parked)
         if other is not None:
             self._finish(other)
         self._waiting[arrival.key] = arrival
@@ -152,18 +210,20 @@ class Join:
         lane = self._lanes.get((side, partition), _Lane())
         return [arrival for at, arrival in lane.unfinished.items() if at < offset]
 
-    def expire(self, arrival: Arrival, *, park: bool) -> None:
-        """Stop waiting for the partner of this side; park it unless its image is decided already."""
+    def expire(self, arrival: Arrival) -> None:
+        """Stop waiting for the partner of this side. Unless its image is decided, keep its bytes and `park` it before
+        anything else is added."""
         self._finish(arrival)
-        if park:
-            self._parked[arrival.key] = arrival
 
-    def committable(self, side: Side, partition: int) -> int | None:
-        """The offset a restarted worker must read from; None when nothing was read of this partition."""
+    def committable(self, side: Side, partition: int, *, passed: int = 0) -> int | None:
+        """The offset a restarted worker must read from; None when nothing was read of this partition. `passed`: up to
+        where there was nothing more to read, when that is beyond the last record."""
         lane = self._lanes.get((side, partition))
         if lane is None:
             return None
-        return next(iter(lane.unfinished), lane.next_offset)
+        if lane.unfinished or lane.next_offset is None:
+            return next(iter(lane.unfinished), None)
+        return max(lane.next_offset, passed)
 
     def forget(self, partition: int) -> None:
         """This worker no longer holds the partition."""
@@ -171,7 +231,7 @@ class Join:
             lane = self._lanes.pop((side, partition), _Lane())
             for arrival in lane.unfinished.values():
                 self._waiting.pop(arrival.key, None)
-        self._parked = {key: arrival for key, arrival in self._parked.items() if arrival.partition != partition}
+        self._parked = {key: parked for key, parked in self._parked.items() if parked.partition != partition}
 
     def _lane(self, side: Side, partition: int) -> _Lane:
         return self._lanes.setdefault((side, partition), _Lane())
@@ -181,7 +241,8 @@ class Join:
         del self._lane(arrival.side, arrival.partition).unfinished[arrival.offset]
 
 
-def _image(one: Arrival, other: Arrival) -> Image:
+def image_of(one: Arrival, other: Arrival) -> Image:
+    """The image that two sides make."""
     lsh, score = (one, other) if one.side is Side.LSH else (other, one)
     return Image(
         image_id=one.image_id,

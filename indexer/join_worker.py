@@ -5,27 +5,30 @@ from collections.abc import Sequence
 from functools import partial
 
 import structlog
-from kafka import KafkaProducer, TopicPartition
+from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
-from indexer.join import Arrival, Join, Side
+from indexer.incomplete_sides import IncompleteSides
+from indexer.join import Arrival, Join, Pair, Parked, Side, image_of
+from indexer.join_output import JoinOutput, Message
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import InvalidMessageError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
 from neardup.kafka import Kafka, kafka_errors
-from neardup.logs import PartitionReader
-from neardup.messages import EmbeddingMessage, ImageRecord
+from neardup.messages import EmbeddingMessage
 from neardup.ports import Clock, ClusterStore, StandingLog
 from neardup.settings import IngestSettings
 from neardup.standing import ErasedImages
 from neardup.topics import Topics
-from neardup.types import Image, ImageId
+from neardup.types import ImageId
 
 __all__ = ["JoinWorker"]
 
 _log = structlog.get_logger("join")
 
 _ASK_EVERY_MS = 1000
+_EXPIRE_EVERY_MS = 200
 
 
 class JoinWorker:
@@ -45,9 +48,6 @@ class JoinWorker:
         instance_id: str | None,
         stop: threading.Event,
     ) -> None:
-        self._kafka = kafka
-        self._topics = topics
-        self._settings = settings
         self._dimensions = dict(zip((Side.LSH, Side.SCORE), dimensions, strict=True))
         self._store = store
         self._standing = standing
@@ -59,15 +59,23 @@ class JoinWorker:
         self._committed: dict[TopicPartition, int] = {}
         self._ask_at_ms = 0
         self._look_at_ms = 0
+        self._expire_at_ms = 0
+        self._forgets = False
         self._sides = {topics.lsh_embeddings: Side.LSH, topics.score_embeddings: Side.SCORE}
-        self._join = Join(grace_ms=int(settings.grace_seconds * 1000))
-        self._producer: KafkaProducer = kafka.producer()
+        self._join = Join(
+            grace_ms=int(settings.grace_seconds * 1000),
+            limit=settings.join_limit,
+            parked_limit=settings.incomplete_limit,
+        )
+        self._output = JoinOutput(kafka, topics)
+        self._incomplete = IncompleteSides(kafka, topics)
         self._member = GroupMember(
             kafka,
             topics=list(self._sides),
             group=topics.group("join"),
             instance_id=instance_id,
             stop=stop,
+            linger_ms=settings.linger_ms,
         )
         self._member.on_assigned = self._assigned
         self._member.on_revoked = self._revoked
@@ -85,8 +93,11 @@ class JoinWorker:
                     self._drop_decided()
                     sent += self._expire()
                     if sent:
+                        crash_point("join.before-write")
                         member.retrying("writing images", partial(self._write, sent))
-                    self._dead_letters.flush()
+                    member.retrying("writing dead letters", self._dead_letters.flush)
+                    if sent:
+                        crash_point("join.before-commit")
                     self._commit()
                 except PartitionsLostError:
                     continue
@@ -94,26 +105,24 @@ class JoinWorker:
             pass
         finally:
             member.close()
-            self._producer.close(timeout=5)
+            self._output.close()
+            self._incomplete.close()
 
     def _assigned(self, partitions: Sequence[TopicPartition]) -> None:
         with kafka_errors("reading the ends of the embeddings"):
             self._written_before |= self._member.consumer.end_offsets(list(partitions), timeout_ms=5000)
         for number in sorted({partition.partition for partition in partitions}):
-            reader = PartitionReader(self._kafka, self._topics.incomplete, number)
-            offset = reader.start()
-            while records := reader.read(offset, 500):
-                for record in records:
-                    self._park(record)
-                offset = records[-1].offset + 1
-            reader.close()
+            for entry in self._incomplete.entries(number):
+                if isinstance(entry, Parked):
+                    self._park(entry)
+                else:
+                    self._join.unpark(*entry)
 
-    def _park(self, record: ConsumerRecord) -> None:
-        side, version, image_id = record.key.decode().split(" ", 2)
-        if record.value is None:
-            self._join.unpark(ImageId(image_id), int(version))
-        else:
-            self._join.park(self._arrival(Side(side), record))
+    def _park(self, parked: Parked) -> None:
+        forgotten = self._join.park(parked)
+        if forgotten is not None and not self._forgets:
+            self._forgets = True
+            _log.warning("too many incomplete images to remember all; the oldest are not completed by a late partner")
 
     def _revoked(self, partitions: Sequence[TopicPartition]) -> None:
         for partition in partitions:
@@ -122,8 +131,8 @@ class JoinWorker:
         for number in {partition.partition for partition in partitions}:
             self._join.forget(number)
 
-    def _take(self, records: Sequence[ConsumerRecord]) -> list[tuple[str, bytes, bytes | None, int]]:
-        sent: list[tuple[str, bytes, bytes | None, int]] = []
+    def _take(self, records: Sequence[ConsumerRecord]) -> list[Message]:
+        sent: list[Message] = []
         for record in records:
             side = self._sides[record.topic]
             try:
@@ -136,16 +145,30 @@ class JoinWorker:
             if arrival.image_id in self._erased:
                 self._join.skip(side, record.partition, record.offset, record.timestamp)
                 continue
-            joined = self._join.add(arrival)
-            if joined is not None:
-                image, parked = joined
-                sent.append(self._image(image, record.partition))
-                if parked is not None:
-                    sent.append((self._topics.incomplete, _parked_key(parked), None, parked.partition))
+            pair = self._join.add(arrival)
+            if pair is not None:
+                sent += self._complete(pair)
         return sent
 
-    def _image(self, image: Image, partition: int) -> tuple[str, bytes, bytes | None, int]:
-        return self._topics.images, image.image_id.encode(), ImageRecord.of(image).encode(), partition
+    def _complete(self, pair: Pair) -> list[Message]:
+        """The image of a pair, and the end of what was kept of it as incomplete."""
+        arrival, partner = pair.arrival, pair.partner
+        if isinstance(partner, Parked):
+            kept = self._member.retrying("reading an incomplete image", partial(self._kept, partner))
+            if kept is None:
+                # Somebody removed it: then this side is the one that waits.
+                self._join.add(arrival)
+                return []
+            partner = kept
+        sent = [self._output.image(image_of(arrival, partner), arrival.partition)]
+        if pair.parked is not None:
+            sent.append(self._output.gone(pair.parked))
+        return sent
+
+    def _kept(self, parked: Parked) -> Arrival | None:
+        """The side that is kept in the topic of incomplete images."""
+        record = self._incomplete.record(parked)
+        return None if record is None else self._arrival(parked.side, record)
 
     def _arrival(self, side: Side, record: ConsumerRecord) -> Arrival:
         message = EmbeddingMessage.decode(record.value)
@@ -166,7 +189,7 @@ class JoinWorker:
             raw=record.value,
         )
 
-    def _drop_erased(self) -> list[tuple[str, bytes, bytes | None, int]]:
+    def _drop_erased(self) -> list[Message]:
         """Once a second, see whose images were erased: they wait no longer, and what was kept of them goes.
 
         What was joined in that second comes to the assigner, who knows and removes it again.
@@ -177,7 +200,7 @@ class JoinWorker:
         self._look_at_ms = now + _ASK_EVERY_MS
         self._erased.apply(self._member.retrying("looking for erased images", self._standing.changes))
         gone = self._join.drop(self._erased.__contains__) if self._erased else []
-        return [(self._topics.incomplete, _parked_key(arrival), None, arrival.partition) for arrival in gone]
+        return [self._output.gone(parked) for parked in gone]
 
     def _drop_decided(self) -> None:
         """Stop waiting for partners that came before this worker did.
@@ -197,7 +220,7 @@ class JoinWorker:
         decided = self._decided(read_again)
         for arrival in read_again:
             if arrival.key in decided:
-                self._join.expire(arrival, park=False)
+                self._join.expire(arrival)
 
     def _decided(self, arrivals: Sequence[Arrival]) -> set[tuple[ImageId, int]]:
         """The keys of those whose image has been decided in this version or a newer one."""
@@ -211,66 +234,54 @@ class JoinWorker:
             if arrival.image_id in placements and placements[arrival.image_id].version >= arrival.version
         }
 
-    def _expire(self) -> list[tuple[str, bytes, bytes | None, int]]:
-        """The sides whose partner did not come in time, as messages for the topic of incomplete images."""
-        consumer = self._member.consumer
+    def _expire(self) -> list[Message]:
+        """The sides whose partner did not come in time, or that there is no room for, as messages for the topic of
+        incomplete images."""
+        surplus = self._join.surplus()
+        if surplus:
+            return self._give_up(surplus, "no room to wait for the other embedding")
         now = self._clock.now_ms()
-        for partition in consumer.assignment():
-            if partition not in consumer.paused() and self._caught_up(partition):
-                self._join.advance(self._sides[partition.topic], partition.partition, now)
-        late = self._join.expired()
-        if not late:
+        if now < self._expire_at_ms or not self._join.waiting:
             return []
+        self._expire_at_ms = now + _EXPIRE_EVERY_MS
+        for partition in self._member.read_to_end():
+            self._join.advance(self._sides[partition.topic], partition.partition, now)
+        return self._give_up(self._join.expired(), "image incomplete")
+
+    def _give_up(self, late: Sequence[Arrival], event: str) -> list[Message]:
         decided = self._decided(late)
-        sent: list[tuple[str, bytes, bytes | None, int]] = []
+        sent: list[Message] = []
         for arrival in late:
-            self._join.expire(arrival, park=arrival.key not in decided)
+            self._join.expire(arrival)
             if arrival.key not in decided:
-                _log.warning(
-                    "image incomplete", image_id=arrival.image_id, version=arrival.version, missing=arrival.side.partner
-                )
-                sent.append((self._topics.incomplete, _parked_key(arrival), arrival.raw, arrival.partition))
+                missing = arrival.side.partner
+                _log.warning(event, image_id=arrival.image_id, version=arrival.version, missing=missing)
+                sent.append(self._output.incomplete(arrival))
         return sent
 
-    def _caught_up(self, partition: TopicPartition) -> bool:
-        consumer = self._member.consumer
-        highwater = consumer.highwater(partition)
-        return highwater is not None and consumer.position(partition, timeout_ms=1000) >= highwater
-
     def _balance(self) -> None:
-        """A flood of one side waits in the log, not in memory: the side that is ahead pauses."""
-        ahead = max(Side, key=self._join.waiting_of)
-        flooded = self._join.waiting_of(ahead) >= self._settings.join_limit
+        """A flood of one side waits in the log, not in memory."""
+        crowded = self._join.crowded()
         consumer = self._member.consumer
+        paused = consumer.paused()
+        if not crowded and not paused:
+            return
         for partition in consumer.assignment():
-            if flooded and self._sides[partition.topic] is ahead:
+            if self._sides[partition.topic] in crowded:
                 consumer.pause(partition)
-            elif partition in consumer.paused():
+            elif partition in paused:
                 consumer.resume(partition)
 
-    def _write(self, messages: Sequence[tuple[str, bytes, bytes | None, int]]) -> None:
-        # Images before tombstones: what is parked must not go before the image it became part of is durable.
-        written = [message for message in messages if message[2] is not None]
-        removed = [message for message in messages if message[2] is None]
-        for some in filter(None, (written, removed)):
-            with kafka_errors("writing images"):
-                futures = [
-                    self._producer.send(topic, key=key, value=value, partition=partition)
-                    for topic, key, value, partition in some
-                ]
-                self._producer.flush(timeout=30)
-                for future in futures:
-                    future.get(timeout=0)
+    def _write(self, messages: Sequence[Message]) -> None:
+        for parked in self._output.write(messages):
+            self._park(parked)
 
     def _commit(self) -> None:
         offsets = {}
         for partition in self._member.consumer.assignment():
-            offset = self._join.committable(self._sides[partition.topic], partition.partition)
+            passed = self._member.passed(partition)
+            offset = self._join.committable(self._sides[partition.topic], partition.partition, passed=passed)
             if offset is not None and offset != self._committed.get(partition):
                 offsets[partition] = offset
         self._member.commit(offsets)
         self._committed |= offsets
-
-
-def _parked_key(arrival: Arrival) -> bytes:
-    return f"{arrival.side} {arrival.version} {arrival.image_id}".encode()

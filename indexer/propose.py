@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neardup.crashpoints import crash_point
 from neardup.errors import InvalidMessageError
 from neardup.lsh import LshModel, query_terms
 from neardup.matching import score_candidates
@@ -58,8 +59,10 @@ class Proposer:
             for query, (_, image) in zip(queries, images, strict=True)
         ]
         found = self._search.search(probes, limit=limit, minimum_overlap=self._rules.minimum_overlap)
+        crash_point("propose.after-search")
         scores = [half(image.score) for _, image in images]
         matches, model_version = score_candidates(self._scorer, scores, found)
+        crash_point("propose.after-score")
         calibration = self._scorer.calibration(model_version)
         return [
             Proposal(

@@ -1,8 +1,9 @@
 """The propose role on Kafka: images and requeued images in, proposals out."""
 
 import threading
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from kafka import TopicPartition
@@ -10,6 +11,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 
 from indexer.propose import Proposer
 from neardup.backlog import BacklogReader
+from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import InvalidMessageError, SearchUnavailableError
 from neardup.group import GroupMember, PartitionsLostError, StoppedError
@@ -23,6 +25,8 @@ from neardup.topics import Topics
 from neardup.types import Image, Proposal, Source
 
 __all__ = ["ProposeWorker"]
+
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -59,6 +63,7 @@ class ProposeWorker:
         self._backlog = backlog
         self._dead_letters = dead_letters
         self._stop = stop
+        self._room_until = 0.0
         self._readers: dict[tuple[str, int], PartitionReader] = {}
         self._member = GroupMember(
             kafka,
@@ -66,6 +71,7 @@ class ProposeWorker:
             group=topics.group("propose"),
             instance_id=instance_id,
             stop=stop,
+            linger_ms=settings.linger_ms,
         )
 
     def run(self) -> None:
@@ -74,15 +80,17 @@ class ProposeWorker:
         try:
             while not self._stop.is_set():
                 records = member.poll(timeout_ms=100, max_records=self._settings.batch_images)
-                if not records:
-                    # Requeued and erased images come in transactions.
-                    member.commit_finished()
-                    continue
                 try:
+                    if not records:
+                        # Requeued and erased images come in transactions.
+                        member.commit_finished()
+                        continue
                     batch = member.retrying("reading images", partial(self._read, records))
+                    member.retrying("writing dead letters", self._dead_letters.flush)
                     member.retrying("waiting for the assigner", self._wait_for_room)
                     proposed = member.retrying("proposing", partial(self._propose, batch))
                     member.retrying("writing proposals", partial(self._proposals.append, proposed))
+                    crash_point("propose.after-append")
                     member.commit(batch.commit)
                 except PartitionsLostError:
                     continue
@@ -111,7 +119,6 @@ class ProposeWorker:
             else:
                 self._dead_letters.accepted()
                 images.setdefault(depth, []).append(entry)
-        self._dead_letters.flush()
         return _Batch(images=images, commit=commit)
 
     def _requeued(self, reference: RequeueRecord) -> tuple[Source, Image] | None:
@@ -120,7 +127,8 @@ class ProposeWorker:
         if place not in self._readers:
             self._readers[place] = PartitionReader(self._kafka, *place)
         found = self._readers[place].read(reference.offset, 1)
-        return _image(found[0]) if found and found[0].offset == reference.offset else None
+        kept = _image(found[0]) if found and found[0].offset == reference.offset else None
+        return None if kept is None else (kept[0], replace(kept[1], run=reference.run))
 
     def _propose(self, batch: _Batch) -> list[Proposal]:
         return [
@@ -131,10 +139,13 @@ class ProposeWorker:
 
     def _wait_for_room(self) -> None:
         """Raises SearchUnavailableError while too many proposals wait: the assigner's memory must reach back to what a
-        search covered."""
+        search covered. The memory is far larger than the limit, so a look now and then is enough."""
+        if time.monotonic() < self._room_until:
+            return
         behind = self._backlog.undecided() + self._backlog.unapplied(self._search.position())
         if behind > self._settings.backlog_limit:
             raise SearchUnavailableError(f"{behind} proposals are not decided and indexed yet")
+        self._room_until = time.monotonic() + _LOOK_SECONDS
 
 
 def _image(record: ConsumerRecord) -> tuple[Source, Image] | None:

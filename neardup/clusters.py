@@ -6,12 +6,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from neardup.cursors import DIGEST_LENGTH, format_cursor, no_such_segment, parse_cursor
+from neardup.cursors import DIGEST_LENGTH, format_cursor, format_newest, no_such_segment, parse_cursor, parse_newest
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, ImageId, Member, Page, Placement, Position, Segment
+from neardup.types import ClusterId, ClusterInfo, ImageId, Member, MemberOrder, Page, Placement, Position, Segment
 
-__all__ = ["ClusterState", "placement_of", "require_consecutive"]
+__all__ = ["ClusterState", "Part", "placement_of", "require_consecutive"]
 
 
 def require_consecutive(entries: Sequence[Entry], upto: Position) -> None:
@@ -35,6 +35,23 @@ def placement_of(decision: Decision) -> Placement:
         seq=decision.seq,
         indexed=decision.indexed,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """A cluster or a part of another one as it is kept: `root` and `parent` are set for the latter. `parts`: those that
+    it has or had. `own_size` and `own_exemplars` count its own members, `size` and `exemplars` those of `parts` too."""
+
+    cluster_id: ClusterId
+    head: ImageId
+    since: int
+    root: ClusterId | None
+    parent: ClusterId | None
+    parts: tuple[ClusterId, ...]
+    size: int
+    exemplars: int
+    own_size: int
+    own_exemplars: int
 
 
 @dataclass(slots=True)
@@ -161,11 +178,44 @@ class ClusterState:
             for part_id, part in self._parts(self._resolve(cluster_id)).items()
         )
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int | None = None) -> Page:
+    def part(self, cluster_id: ClusterId) -> Part | None:
+        """What is kept under this very id; None when nothing is."""
+        cluster = self._clusters.get(cluster_id)
+        if cluster is None:
+            return None
+        parts = self._parts(cluster_id).values()
+        return Part(
+            cluster_id=cluster_id,
+            head=cluster.head,
+            since=cluster.since,
+            root=cluster.root,
+            parent=cluster.parent,
+            parts=tuple(cluster.parts),
+            size=sum(len(part.members) for part in parts),
+            exemplars=sum(part.exemplars for part in parts),
+            own_size=len(cluster.members),
+            own_exemplars=cluster.exemplars,
+        )
+
+    def member_seq(self, image_id: ImageId) -> int | None:
+        """The seq as a member, by which members are ordered; None when it is in no cluster."""
+        placed = self._images.get(image_id)
+        return None if placed is None else self._clusters[placed.segment].members[image_id]
+
+    def members(
+        self,
+        cluster_id: ClusterId,
+        *,
+        after: str | None = None,
+        limit: int | None = None,
+        order: MemberOrder = "oldest",
+    ) -> Page:
         """The members behind the cursor, in order; all of them when `limit` is None. Raises InvalidCursorError."""
         if cluster_id not in self._clusters:
             return Page(members=(), after=None)
         parts = self._parts(self._resolve(cluster_id))
+        if order == "newest":
+            return _newest(parts.values(), below=parse_newest(after), limit=limit)
         names = list(parts)
         seq, digest = parse_cursor(after)
         index = next((at for at, name in enumerate(names) if not digest or _digest(name) == digest), None)
@@ -271,6 +321,15 @@ class ClusterState:
         if cluster is None or cluster.root is not None:
             raise ClusterConflictError(f"cluster {cluster_id!r} is {'not there' if cluster is None else 'a part'}")
         return cluster
+
+
+def _newest(parts: Iterable[_Cluster], *, below: int, limit: int | None) -> Page:
+    found = [
+        Member(image_id=image_id, seq=seq) for part in parts for image_id, seq in part.members.items() if seq < below
+    ]
+    found.sort(key=lambda member: member.seq, reverse=True)
+    page = found if limit is None else found[:limit]
+    return Page(members=tuple(page), after=format_newest(page[-1].seq) if len(found) > len(page) > 0 else None)
 
 
 def _digest(segment: ClusterId) -> str:

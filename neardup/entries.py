@@ -27,6 +27,7 @@ __all__ = [
     "Unforced",
     "VerdictGiven",
     "VerdictWithdrawn",
+    "clusters_of",
     "images_of",
 ]
 
@@ -269,3 +270,20 @@ def images_of(entry: Entry) -> tuple[ImageId, ...]:
             return entry.images
         case ClusterMerged() | ClusterUnmerged() | ClusterQuarantined():
             return ()
+
+
+def clusters_of(entry: Entry) -> tuple[ClusterId, ...]:
+    """The clusters, and the parts of clusters, that an entry is about."""
+    named: tuple[ClusterId | None, ...]
+    match entry:
+        case Decision():
+            named = (entry.cluster_id, entry.segment, entry.previous_cluster)
+        case HeadChanged() | ClusterQuarantined() | ImageErased():
+            named = (entry.cluster_id,)
+        case ClusterMerged():
+            named = (entry.cluster_id, entry.into, *entry.segments)
+        case ClusterUnmerged():
+            named = (entry.cluster_id, entry.out_of, *entry.segments)
+        case _:
+            named = ()
+    return tuple(dict.fromkeys(name for name in named if name is not None))

@@ -7,9 +7,11 @@
     ├── UnavailableError         may succeed later: pause, back off with jitter, never dead-letter
     │   ├── LogUnavailableError          Kafka
     │   ├── SearchUnavailableError       OpenSearch
+    │   │   └── HistoryBehindError       the history has not applied what is asked for yet
     │   ├── ScorerUnavailableError       TensorFlow Serving or the embedded PredictionService
     │   ├── ClusterStoreUnavailableError JanusGraph
     │   ├── CacheUnavailableError        Redis (as head cache: a miss and a metric)
+    │   │   └── CacheBehindError         the head cache may lack decisions that are too old: a miss as well
     │   └── RateLimitedError             no server at fault: the search limit is used up for `retry_after_seconds`
     ├── UnknownImageError        no such image or cluster: told to whoever asked
     ├── InvalidCursorError       not a cursor of this cluster: told to whoever asked
@@ -24,11 +26,13 @@ from typing import Final, Literal
 
 __all__ = [
     "REACTIONS",
+    "CacheBehindError",
     "CacheUnavailableError",
     "ClusterConflictError",
     "ClusterStoreUnavailableError",
     "ConfigError",
     "FencedError",
+    "HistoryBehindError",
     "IncompatibleIndexError",
     "InvalidCursorError",
     "InvalidImageError",
@@ -80,6 +84,10 @@ class SearchUnavailableError(UnavailableError):
     """OpenSearch is unavailable, timed out or answered for a part of its shards only."""
 
 
+class HistoryBehindError(SearchUnavailableError):
+    """The history has not applied the seq that is asked for."""
+
+
 class ScorerUnavailableError(UnavailableError):
     """The PredictionService is unavailable or has no model loaded."""
 
@@ -90,6 +98,10 @@ class ClusterStoreUnavailableError(UnavailableError):
 
 class CacheUnavailableError(UnavailableError):
     """Redis is unavailable."""
+
+
+class CacheBehindError(CacheUnavailableError):
+    """Nobody vouches that the head cache has applied what has long been in the ledger."""
 
 
 class RateLimitedError(UnavailableError):

@@ -22,6 +22,8 @@ _log = structlog.get_logger("group")
 _T = TypeVar("_T")
 _TOPICS_WITHIN_SECONDS = 15.0
 _QUIET_SECONDS = 20.0
+_ASK_ENDS_SECONDS = 1.0
+_ENOUGH_BYTES = 64 * 1024
 
 
 class PartitionsLostError(Exception):
@@ -37,7 +39,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     `instance_id` makes the membership static: a restart within the session time-out gets its partitions back at once.
     `on_assigned` is called by `poll` before it returns records of new partitions, `on_revoked` inside the client's own
-    callback: it must not ask the brokers anything.
+    callback: it must not ask the brokers anything. `linger_ms`: the longest time that a record waits for others to be
+    read with it, unless there are many.
     """
 
     def __init__(
@@ -49,9 +52,10 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         instance_id: str | None,
         stop: threading.Event,
         session_timeout_ms: int = 10_000,
-        fetch_bytes: int | None = None,
+        linger_ms: int = 0,
     ) -> None:
-        config = {} if fetch_bytes is None else {"max_partition_fetch_bytes": fetch_bytes}
+        # The broker waits, so that a batch costs one request whatever it holds.
+        config = {"fetch_min_bytes": _ENOUGH_BYTES, "fetch_max_wait_ms": linger_ms} if linger_ms else {}
         self.consumer = kafka.consumer(
             group_id=group,
             group_instance_id=instance_id,
@@ -68,6 +72,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._watchdog = Watchdog(group)
         self._quiet_since = time.monotonic()
         self._behind = False
+        self._ask_ends_at = 0.0
         self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         with kafka_errors(f"joining group {group}"):
@@ -151,6 +156,29 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                         consumer.seek_to_beginning(partition)
                     else:
                         consumer.seek(partition, offset)
+
+    def read_to_end(self) -> list[TopicPartition]:
+        """The partitions that are being read and have been read to their end. Raises LogUnavailableError."""
+        consumer = self.consumer
+        ends = {partition: consumer.highwater(partition) for partition in consumer.assignment() - consumer.paused()}
+        unknown = [partition for partition, end in ends.items() if end is None]
+        # The client drops the answer to a fetch that was overtaken by a pause or a rebalance, and the broker does not
+        # repeat it for a partition in which nothing happens: then nobody would ever know that there is nothing.
+        with kafka_errors(f"reading the ends of what {self._group} reads"):
+            if unknown and time.monotonic() >= self._ask_ends_at:
+                self._ask_ends_at = time.monotonic() + _ASK_ENDS_SECONDS
+                ends |= consumer.end_offsets(unknown, timeout_ms=ANSWER_MS)
+            return [
+                partition
+                for partition, end in ends.items()
+                if end is not None and consumer.position(partition, timeout_ms=ANSWER_MS) >= end
+            ]
+
+    def passed(self, partition: TopicPartition) -> int:
+        """The offset to which everything of an assigned partition has been given by `poll`. Markers of transactions
+        count: after a producer that uses them, this is beyond the last record. Raises LogUnavailableError."""
+        with kafka_errors(f"reading the position of {self._group}"):
+            return int(self.consumer.position(partition, timeout_ms=ANSWER_MS) or 0)
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""

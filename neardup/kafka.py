@@ -1,9 +1,9 @@
 """Kafka clients with this project's settings: the one place that knows how to reach the brokers."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 from kafka.errors import (
@@ -16,18 +16,28 @@ from kafka.errors import (
     TransactionalIdAuthorizationFailedError,
 )
 from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
 
 from neardup.errors import ConfigError, FencedError, LogUnavailableError
 from neardup.settings import KafkaSettings
 
-__all__ = ["ANSWER_MS", "MAX_MESSAGE_BYTES", "Kafka", "RenewedConsumer", "kafka_errors"]
+__all__ = [
+    "ANSWER_MS",
+    "MAX_MESSAGE_BYTES",
+    "Kafka",
+    "Outgoing",
+    "RenewedConsumer",
+    "RenewedProducer",
+    "kafka_errors",
+]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 ANSWER_MS = 5000
 """How long the brokers may take to answer a question about offsets."""
 _LONGEST_CALL_SECONDS = 30.0
 _CLOSE_MS = 5000
+_DURABLE_SECONDS = 30.0
 _FENCED = (ProducerFencedError, InvalidProducerEpochError, FencedInstanceIdError)
 
 
@@ -74,8 +84,25 @@ class BoundedSelector(NetworkSelector):  # type: ignore[misc]
         return future.value
 
 
+class PatientConnections(KafkaConnectionManager):  # type: ignore[misc]
+    """The client's connections, that back off also from a broker which takes connections and breaks them.
+
+    kafka-python 3.0 forgets how often connecting failed as soon as the socket is open, although nobody has answered
+    yet: it then tries again at once, without end.
+    """
+
+    def reset_backoff(self, node_id: Any) -> None:
+        """Called when a node was connected."""
+        connection = self._conns.get(node_id)
+        if connection is None or connection.init_future.succeeded():
+            super().reset_backoff(node_id)
+        else:
+            self.update_backoff(node_id)
+
+
 def _client(**config: Any) -> KafkaNetClient:
-    return KafkaNetClient(net=BoundedSelector(**config), **config)
+    net = BoundedSelector(**config)
+    return KafkaNetClient(net=net, manager=PatientConnections(net, **config))
 
 
 class Kafka:
@@ -126,6 +153,9 @@ class Kafka:
                     "allow_auto_create_topics": False,
                     "max_partition_fetch_bytes": MAX_MESSAGE_BYTES,
                     "fetch_max_wait_ms": 100,
+                    # With sessions, a partition without news is left out of answers: after a rebalance that crossed a
+                    # fetch, the end of an empty one stayed unknown for good.
+                    "enable_incremental_fetch_sessions": False,
                     "metadata_max_age_ms": 15_000,
                     "retry_backoff_ms": 20,
                 }
@@ -163,3 +193,51 @@ class RenewedConsumer:
         if consumer is not None:
             with suppress(KafkaError, RuntimeError):
                 consumer.close(autocommit=False, timeout_ms=_CLOSE_MS)
+
+
+class Outgoing(NamedTuple):
+    """A message to write; a value of None is a tombstone. `partition` None: by the key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    partition: int | None = None
+    headers: Sequence[tuple[str, bytes]] = ()
+
+
+class RenewedProducer:
+    """A producer that is opened when it is first used and opened anew after any failure: after some errors the client
+    refuses everything for good. Not thread-safe."""
+
+    def __init__(self, make: Callable[[], KafkaProducer]) -> None:
+        self._make = make
+        self._producer: KafkaProducer | None = None
+
+    def write(self, messages: Sequence[Outgoing], doing: str) -> list[int]:
+        """Return the offset of each when every in-sync copy has them. Raises LogUnavailableError (some may be there:
+        messages may come twice); `doing` says what was tried."""
+        try:
+            with kafka_errors(doing):
+                self._producer = self._producer or self._make()
+                futures = [
+                    self._producer.send(
+                        message.topic,
+                        key=message.key,
+                        value=message.value,
+                        partition=message.partition,
+                        headers=list(message.headers),
+                    )
+                    for message in messages
+                ]
+                self._producer.flush(timeout=_DURABLE_SECONDS)
+                return [future.get(timeout=0).offset for future in futures]
+        except LogUnavailableError:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close the connection; the next use opens another."""
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(KafkaError, RuntimeError):
+                producer.close(timeout=_CLOSE_MS / 1000)

@@ -1,7 +1,7 @@
 """Messages on Kafka: JSON with base64 arrays, validated at the edge. docs/messages.md is written for producers.
 
-The embedding (input), the head change and the cluster change (output). The topic of joined images is between our own
-processes, as is what `neardup.records` has.
+The embedding (input), the head change, the cluster change and the move (output). The topic of joined images is between
+our own processes, as is what `neardup.records` has.
 """
 
 import base64
@@ -23,19 +23,20 @@ from pydantic import (
 )
 
 from neardup.errors import InvalidMessageError
-from neardup.times import epoch_ms
+from neardup.metadata import check_metadata
 from neardup.types import ClusterId, Image, ImageId, Vector
 
 __all__ = [
     "BucketArray",
     "ClusterChange",
+    "ClusterMove",
     "EmbeddingMessage",
     "HalfArray",
     "HeadChange",
     "Id",
     "ImageRecord",
     "Message",
-    "Metadata",
+    "MoveKind",
     "Version",
     "half",
     "invalid_message",
@@ -87,18 +88,7 @@ Id = Annotated[str, AfterValidator(validate_image_id)]
 Version = Annotated[int, Field(ge=0, lt=2**53)]
 MetadataName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 MetadataValue = Annotated[str, StringConstraints(max_length=1024)]
-
-
-def _check_created_at(metadata: dict[str, str]) -> dict[str, str]:
-    if "created_at" in metadata:
-        try:
-            epoch_ms(metadata["created_at"])
-        except ValueError as exc:
-            raise ValueError(f"created_at {exc}") from exc
-    return metadata
-
-
-Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(_check_created_at)]
+Metadata = Annotated[dict[MetadataName, MetadataValue], Field(max_length=32), AfterValidator(check_metadata)]
 
 
 def invalid_message(error: ValidationError, *, skip: int = 0) -> InvalidMessageError:
@@ -118,7 +108,7 @@ class Message(BaseModel):
     def decode(cls, raw: bytes | None) -> Self:
         """The message in these bytes. Raises InvalidMessageError naming the field that is wrong."""
         if raw is None:
-            raise InvalidMessageError("the message has no value")
+            raise InvalidMessageError("the message has no value; images are not removed by messages")
         try:
             return cls.model_validate_json(raw)
         except ValidationError as exc:
@@ -163,7 +153,7 @@ class ImageRecord(Message):
     run: int = 0
     lsh: FloatArray
     score: FloatArray
-    metadata: Metadata
+    metadata: dict[str, str]
 
     @classmethod
     def of(cls, image: Image) -> Self:
@@ -218,6 +208,29 @@ class ClusterChange(Message):
     head: ImageId
     revision: int
     reason: Literal["head-changed", "cluster-merged", "cluster-unmerged", "image-erased"]
+    at_ms: int
+
+    def encode(self) -> bytes:
+        """This message as bytes of JSON."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+MoveKind = Literal["joined", "head-changed", "cluster-merged", "cluster-unmerged", "image-erased"]
+
+
+class ClusterMove(Message):
+    """One message of the log of moves: a change of the members or the head of some cluster, in the order of `seq`."""
+
+    schema_version: Literal[1] = Field(1, alias="schema")
+    seq: int
+    kind: MoveKind
+    image_id: ImageId | None
+    cluster_id: ClusterId | None
+    other_cluster_id: ClusterId | None
+    head: ImageId | None
+    rule: str | None
+    actor: str
+    reason: str | None
     at_ms: int
 
     def encode(self) -> bytes:

@@ -4,9 +4,9 @@ Every port has an in-memory implementation in `neardup.testing`; tests/contracts
 over the real engine. Implementations raise only `neardup.errors`; each method says which.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, runtime_checkable
 
 from neardup.commands import Request
 from neardup.entries import Entry
@@ -19,8 +19,10 @@ from neardup.types import (
     Embeddings,
     ImageId,
     IndexedImage,
+    MemberOrder,
     Page,
     PairBatch,
+    PastCluster,
     Placement,
     Position,
     Probe,
@@ -37,6 +39,7 @@ __all__ = [
     "ClusterStore",
     "Embedder",
     "HeadCache",
+    "History",
     "ImageIndex",
     "Ledger",
     "LedgerWriter",
@@ -45,6 +48,7 @@ __all__ = [
     "ProposalLog",
     "SearchLimiter",
     "StandingLog",
+    "Vouched",
 ]
 
 
@@ -190,6 +194,15 @@ class Projection(Protocol):
         ...
 
 
+@runtime_checkable
+class Vouched(Projection, Protocol):
+    """A projection that is read only while somebody vouches that it is current."""
+
+    def vouch(self, seq: int, *, seconds_ago: float) -> None:
+        """See HeadCache."""
+        ...
+
+
 class ClusterStore(Projection, Protocol):
     """The graph: image -> cluster -> head, and cluster -> members by segment and seq. A projection of the ledger whose
     position is written in the same transaction as its effects. The id of a cluster that was merged into another one
@@ -207,12 +220,15 @@ class ClusterStore(Projection, Protocol):
         """The parts of a cluster in the order in which members are read, its own last; none of an unknown one."""
         ...
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100) -> Page:
-        """The members behind the cursor `after`; an unknown cluster gives an empty page.
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        """The members behind the cursor `after` in this order; an unknown cluster gives an empty page.
 
-        A walk gives each member that is in the cluster all the time exactly once, whoever joins meanwhile, and those
-        who join. Merging this cluster into another goes on with the members of that one; of a cluster that is merged
-        into this one it gives none. Raises InvalidCursorError.
+        A walk gives each member that is in the cluster all the time exactly once, whoever joins meanwhile. From the
+        oldest it also gives those who join; merging this cluster into another goes on with the members of that one; of
+        a cluster that is merged into this one it gives none. From the newest it gives nobody who joins, and of merged
+        clusters those older than the cursor. Raises InvalidCursorError, also for a cursor of the other order.
         """
         ...
 
@@ -223,19 +239,86 @@ class ClusterStore(Projection, Protocol):
 
 class HeadCache(Projection, Protocol):
     """Image -> head in one round trip; never the truth. A projection of the ledger that may forget entries, and whose
-    position goes back when it lost writes. An entry with a newer seq is never overwritten by an older one."""
+    position goes back when it lost writes. An entry with a newer seq is never overwritten by an older one.
 
-    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
-        """The known placements; an absent id is a miss, which says nothing. Raises CacheUnavailableError."""
+    It is read only while somebody vouches for it: after an outage it must catch up first.
+    """
+
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement | None]:
+        """What is known: a placement, or None for an image known to be undecided a moment ago. An absent id is a miss,
+        which says nothing. Raises CacheBehindError when nobody has vouched for long, CacheUnavailableError."""
         ...
 
-    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
-        """Remember placements that were read from the store when its applied seq was `read_at`. Ignored when the cache
-        has applied more than that (the read may be stale by now). Raises CacheUnavailableError."""
+    def fill(self, placements: Sequence[Placement], *, absent: Sequence[ImageId] = (), read_at: int) -> None:
+        """Remember what was read from the store when its applied seq was `read_at`: placements, and for a short time
+        the images that were not there. Ignored when the cache has applied more than that (the read may be stale by
+        now). Raises CacheUnavailableError."""
         ...
 
-    def clear(self) -> None:
-        """Forget everything of this namespace, the position included."""
+    def vouch(self, seq: int, *, seconds_ago: float) -> None:
+        """Whatever was in the ledger `seconds_ago` seconds ago has been applied: the applied seq is `seq`. Ignored when
+        the cache has lost that since. Raises CacheUnavailableError."""
+        ...
+
+    def begin(self, position: Position) -> None:
+        """Be empty at this position, if there is none yet: older decisions are misses. Raises CacheUnavailableError."""
+        ...
+
+    def forget(self, image_ids: Iterable[ImageId], cluster_ids: Iterable[ClusterId]) -> None:
+        """Forget what is known about these images and under these very cluster ids: misses from now on."""
+        ...
+
+    def clear(self, *, upto: Position | None = None) -> None:
+        """Forget everything of this namespace, the position included; with `upto`, stand there from then on: what the
+        entries up to it say comes in by fills alone."""
+        ...
+
+
+class History(Projection, Protocol):
+    """The entries of the ledger, to be looked up. A projection of it that is never forgotten.
+
+    What is asked as of a `seq` equals the ledger folded up to there. Raises SearchUnavailableError; HistoryBehindError
+    for a seq that has not been applied yet.
+    """
+
+    def entries(self, names: Sequence[str], *, before: int | None = None, limit: int = 100) -> tuple[Entry, ...]:
+        """The newest entries with seq < `before` that name one of these as image, as cluster or as part of a cluster;
+        newest first. `limit` 1 to 10,000."""
+        ...
+
+    def following(self, cluster_ids: Sequence[ClusterId], *, after: int, limit: int = 100) -> tuple[Entry, ...]:
+        """The entries with seq > `after` that are about one of these clusters, oldest first. `limit` 1 to 10,000."""
+        ...
+
+    def growth(self, since_ms: int, *, limit: int = 100) -> dict[ClusterId, int]:
+        """How many images joined each cluster with decisions of proposals or commands made since this moment: the
+        `limit` clusters that most joined, by the names of their own parts."""
+        ...
+
+    def last_seq_at(self, at_ms: int) -> int:
+        """The last seq of the longest beginning of the ledger in which nothing was proposed or commanded after this
+        moment, milliseconds since the epoch."""
+        ...
+
+    def placements_at(self, image_ids: Sequence[ImageId], *, seq: int) -> dict[ImageId, Placement]:
+        """Where these images were; ids not decided yet, and erased ones, are absent."""
+        ...
+
+    def cluster_at(self, cluster_id: ClusterId, *, seq: int) -> PastCluster | None:
+        """The cluster that this id stood for; None for an unknown and for an empty one."""
+        ...
+
+    def members_at(
+        self,
+        cluster_id: ClusterId,
+        *,
+        seq: int,
+        after: str | None = None,
+        limit: int = 100,
+        order: MemberOrder = "oldest",
+    ) -> Page:
+        """The members it had, in the order of `ClusterStore.members`; the cursors are its own. Raises
+        InvalidCursorError."""
         ...
 
 
@@ -245,6 +328,10 @@ class Ledger(Protocol):
     def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Entry]]:
         """The committed entries after a position, in order of seq, at most `limit`; none when there are no more.
         Each comes with the position to continue from. Raises LogUnavailableError."""
+        ...
+
+    def end(self) -> int:
+        """An offset behind every committed entry, and not behind any later one. Raises LogUnavailableError."""
         ...
 
     def tail(self, count: int) -> list[tuple[Position, Entry]]:

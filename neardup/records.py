@@ -12,7 +12,7 @@ from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, Val
 from neardup.commands import LARGEST_MOVE, Command, CommandBody, Move, Request, named_by
 from neardup.entries import Entry
 from neardup.errors import InvalidMessageError
-from neardup.messages import BucketArray, HalfArray, Id, Message, Metadata, Version, invalid_message, validate_image_id
+from neardup.messages import BucketArray, HalfArray, Id, Message, Version, invalid_message, validate_image_id
 from neardup.standing import StandingChange, StandingWord
 from neardup.types import ImageId, Match, Proposal, Source
 
@@ -40,7 +40,7 @@ class ProposalRecord(Message):
     probes: int = Field(ge=0)
     query: BucketArray
     score: HalfArray
-    metadata: Metadata
+    metadata: dict[str, str]
     searched_seq: int
     candidate_limit: int
     matches: tuple[tuple[str, int, float], ...]
@@ -107,13 +107,15 @@ class ProposalRecord(Message):
 
 
 class RequeueRecord(Message):
-    """Asks the workers to search again for the image at this place, `candidate_limit` deep if it is given."""
+    """Asks the workers to search again for the image at this place, `candidate_limit` deep if it is given. `run`: that
+    of the proposal which was handed back."""
 
     image_id: Id
     topic: str
     partition: int
     offset: int
     candidate_limit: int | None = None
+    run: int = 0
 
 
 class CommandRecord(Message):

@@ -15,6 +15,7 @@ from neardup.errors import ConfigError
 from neardup.lanes import LaneLimits, lane_limits
 
 __all__ = [
+    "AlarmSettings",
     "AssignSettings",
     "DecodeSettings",
     "IngestSettings",
@@ -63,6 +64,7 @@ class KafkaSettings(_Group):
     partitions: int = Field(4, ge=1, le=1024, description="partitions of the embedding and image topics")
     replication_factor: int = Field(1, ge=1, le=7, description="copies of every topic")
     proposal_retention_hours: int = Field(168, ge=1, description="how long proposals stay readable")
+    move_retention_hours: int = Field(168, ge=1, description="how long the log of moves stays readable")
 
 
 class OpenSearchSettings(_Group):
@@ -117,6 +119,10 @@ class RedisSettings(_Group):
     url: SecretStr | None = Field(None, description="redis(s)://…; empty: the local engine")
     ttl_seconds: int = Field(604800, ge=1, description="an unused entry is forgotten after this time")
     timeout_seconds: float = Field(0.5, gt=0, description="a slower answer counts as a miss")
+    absent_seconds: float = Field(1.0, ge=0.001, le=60, description="how long a look-up in vain is remembered")
+    stale_seconds: float = Field(
+        5.0, ge=2, description="the head cache is not read when it may lack decisions that are older"
+    )
 
 
 class DecodeSettings(_Group):
@@ -189,22 +195,49 @@ class IngestSettings(_Group):
 
     grace_seconds: float = Field(600.0, gt=0, description="time the join waits for the second embedding")
     batch_images: int = Field(64, ge=1, le=1000, description="images that share a search, a Predict and a commit")
-    linger_ms: int = Field(20, ge=0, le=1000, description="longest wait for a batch to fill")
-    join_limit: int = Field(100_000, ge=100, description="waiting embeddings a worker keeps before it pauses")
+    linger_ms: int = Field(50, ge=0, le=1000, description="longest wait for a batch to fill, in each of two steps")
+    index_linger_ms: int = Field(
+        500, ge=0, le=10_000, description="time between two refreshes of the index, unless much waits"
+    )
+    join_limit: int = Field(
+        100_000, ge=100, description="waiting embeddings a worker keeps, half of each side; a side with its half pauses"
+    )
+    incomplete_limit: int = Field(
+        200_000, ge=100, description="incomplete images a worker remembers, for a late partner to complete"
+    )
     backlog_limit: int = Field(5_000, ge=10, description="undecided or unindexed proposals at which workers pause")
     poison_limit: int = Field(100, ge=1, description="consecutive dead letters that stop a worker")
+    dead_letter_share: float = Field(
+        0.5, gt=0, le=1, description="part of the last 1,000 messages that may be dead letters; more stop a worker"
+    )
 
 
 class AssignSettings(_Group):
     """The assigner."""
 
     batch_proposals: int = Field(200, ge=1, le=5000, description="proposals decided in one transaction")
+    linger_ms: int = Field(20, ge=0, le=1000, description="longest wait for a transaction to fill")
     window: int = Field(20_000, ge=100, description="recent decisions kept in memory for overlap; > backlog limit")
     enough_members: int = Field(3, ge=1, description="matching members that satisfy the chain guard without the head")
     enough_exemplars: int = Field(
         32, ge=1, le=50, description="matching members from which on another copy is not indexed; >= enough_members"
     )
     session_timeout_ms: int = Field(3000, ge=1000, description="silence after which a standby takes over")
+
+
+class AlarmSettings(_Group):
+    """When a cluster is suspicious, and how often the project role looks."""
+
+    every_seconds: float = Field(
+        300.0, ge=0, description="time between two looks of the project role; 0: it never does"
+    )
+    growth_hours: float = Field(1.0, gt=0, le=720, description="the window in which new members are counted")
+    growth_members: int = Field(1_000, ge=1, description="more new members than this in the window are suspicious")
+    smallest_cluster: int = Field(4, ge=2, description="members from which on a cluster is sampled")
+    sample: int = Field(16, ge=2, le=100, description="members of a cluster that are scored, each against each")
+    score_bound: float | None = Field(
+        None, gt=0, le=1, description="a lower mean score is suspicious; empty: the head bound of the model"
+    )
 
 
 class LocalSettings(_Group):
@@ -246,6 +279,7 @@ class Settings(BaseSettings):
     search: SearchSettings = SearchSettings()
     ingest: IngestSettings = IngestSettings()
     assign: AssignSettings = AssignSettings()
+    alarm: AlarmSettings = AlarmSettings()
     local: LocalSettings = Field(default_factory=LocalSettings)
 
 

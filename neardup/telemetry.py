@@ -2,10 +2,38 @@
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 
 import structlog
 
-__all__ = ["configure_logging"]
+__all__ = ["Seldom", "configure_logging"]
+
+_QUIET_SECONDS = 10.0
+
+
+class Seldom(logging.Filter):
+    """Lets the same message of a library through at most once in `seconds`: while a broker is away, a client says so
+    hundreds of times a second. Those from the same line of code are the same."""
+
+    def __init__(self, seconds: float = _QUIET_SECONDS, *, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._now = now
+        self._said: dict[tuple[str, int], tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Also puts into the message how often it was held back before."""
+        place = (record.pathname, record.lineno)
+        now = self._now()
+        said, held_back = self._said.get(place, (float("-inf"), 0))
+        if now - said < self._seconds:
+            self._said[place] = (said, held_back + 1)
+            return False
+        self._said[place] = (now, 0)
+        if held_back:
+            record.msg, record.args = f"{record.getMessage()} (and {held_back} times more before)", None
+        return True
 
 
 def configure_logging(*, verbose: bool = True) -> None:
@@ -20,6 +48,8 @@ def configure_logging(*, verbose: bool = True) -> None:
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler(sys.stderr)
+    seldom = Seldom()
+    handler.addFilter(lambda record: not record.name.startswith("kafka.") or seldom.filter(record))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,

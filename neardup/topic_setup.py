@@ -35,6 +35,7 @@ def topic_specs(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:
     arrivals = {"message.timestamp.type": "LogAppendTime"}
     compacted = {"cleanup.policy": "compact"}
     recent = {"retention.ms": str(settings.proposal_retention_hours * _HOUR_MS)}
+    moved = {"retention.ms": str(settings.move_retention_hours * _HOUR_MS)}
     return [
         TopicSpec(name=topics.lsh_embeddings, partitions=many, config=arrivals),
         TopicSpec(name=topics.score_embeddings, partitions=many, config=arrivals),
@@ -46,7 +47,9 @@ def topic_specs(topics: Topics, settings: KafkaSettings) -> list[TopicSpec]:
         TopicSpec(name=topics.standing, partitions=1, config=compacted),
         TopicSpec(name=topics.heads, partitions=many, config=compacted),
         TopicSpec(name=topics.clusters, partitions=many, config=compacted),
+        TopicSpec(name=topics.moves, partitions=1, config=moved),
         TopicSpec(name=topics.dead_letters, partitions=1, config=_FOREVER),
+        TopicSpec(name=topics.replayed, partitions=1, config=compacted),
     ]
 
 

@@ -57,6 +57,11 @@ class Topics:
         return f"{self.namespace}.clusters"
 
     @property
+    def moves(self) -> str:
+        """Every change of the members or the head of a cluster, one partition: in the order of the ledger."""
+        return f"{self.namespace}.moves"
+
+    @property
     def standing(self) -> str:
         """What people said and what still holds, one partition, compacted: written with the ledger."""
         return f"{self.namespace}.standing"
@@ -65,6 +70,11 @@ class Topics:
     def dead_letters(self) -> str:
         """Messages that can never succeed, with their reason and origin."""
         return f"{self.namespace}.dead-letters"
+
+    @property
+    def replayed(self) -> str:
+        """Which dead letters were replayed, compacted by their offset."""
+        return f"{self.namespace}.dead-letters.replayed"
 
     def group(self, role: str) -> str:
         """The consumer group of a role."""

@@ -5,7 +5,7 @@ Words are those of docs/words.md. Arrays in these values are never written to af
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Literal, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,10 @@ __all__ = [
     "LshTerm",
     "Match",
     "Member",
+    "MemberOrder",
     "Page",
     "PairBatch",
+    "PastCluster",
     "Placement",
     "Position",
     "Probe",
@@ -242,6 +244,16 @@ class ClusterInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PastCluster:
+    """A cluster as it was when the entry `seq` of the ledger had been applied: its head and its number of members."""
+
+    cluster_id: ClusterId
+    head: ImageId
+    size: int
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A part of a cluster: a cluster that was merged into it, or its own part.
 
@@ -264,10 +276,18 @@ class Member:
     seq: int
 
 
+MemberOrder = Literal["oldest", "newest"]
+"""`oldest`: segment by segment, in each in the order they joined. `newest`: by seq over all segments, the latest
+first."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Members segment by segment, in each in the order they joined; `after` is the cursor of the next page, None on the
-    last. A cursor is a short text without blanks, and stays valid for as long as its segment is part of the cluster."""
+    """Members in the order that was asked for; `after` is the cursor of the next page in that order, None on the last.
+
+    A cursor is a short text without blanks. From the oldest it stays valid for as long as its segment is part of the
+    cluster, from the newest always.
+    """
 
     members: tuple[Member, ...]
     after: str | None

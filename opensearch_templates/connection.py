@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from opensearchpy import NotFoundError, OpenSearch, OpenSearchException
+from opensearchpy import NotFoundError, OpenSearch, OpenSearchException, SerializationError, Transport
 
 from neardup.errors import IncompatibleIndexError, NearDupError, SearchUnavailableError
 from neardup.settings import OpenSearchSettings
@@ -24,7 +24,18 @@ def connect(settings: OpenSearchSettings, url: str) -> OpenSearch:
         options["http_auth"] = (settings.username, password)
     if settings.ca_certs is not None:
         options["ca_certs"] = str(settings.ca_certs)
-    return OpenSearch(url, **options)
+    return OpenSearch(url, transport_class=_Transport, **options)
+
+
+class _Transport(Transport):
+    """The client's transport, for which an answer is JSON: of headers that were cut off, urllib3 makes an answer of any
+    length and kind, and the client a text."""
+
+    def perform_request(self, method: str, url: str, *args: Any, **kwargs: Any) -> Any:
+        answer = super().perform_request(method, url, *args, **kwargs)
+        if not isinstance(answer, dict | list | bool):
+            raise SerializationError(f"{method} {url}: the answer is not JSON: {answer[:100]!r}")
+        return answer
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Index and alias names of a namespace. Names only: nothing here talks to OpenSearch."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
-__all__ = ["IndexNames", "namespace_prefix", "projections_index"]
+__all__ = ["IndexNames", "LedgerIndexNames", "PositionNames", "namespace_prefix", "projections_index"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,33 @@ class IndexNames:
     def write(self) -> str:
         """The alias that writes go to."""
         return f"{self.stem}-write"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerIndexNames:
+    """The index that the entries of a namespace's ledger can be looked up in; it outlives any lsh_version."""
+
+    namespace: str
+
+    @property
+    def index(self) -> str:
+        """The index."""
+        return f"{namespace_prefix(self.namespace)}ledger"
+
+    @property
+    def read(self) -> str:
+        """The id of the position document."""
+        return self.index
+
+
+class PositionNames(Protocol):
+    """Where the position of an index is kept: in the namespace's projections index, under the id `read`."""
+
+    @property
+    def namespace(self) -> str: ...
+
+    @property
+    def read(self) -> str: ...
 
 
 def namespace_prefix(namespace: str) -> str:

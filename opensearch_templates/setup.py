@@ -12,7 +12,7 @@ from opensearchpy.exceptions import NotFoundError, RequestError
 from neardup.errors import IncompatibleIndexError
 from neardup.settings import Settings
 from opensearch_templates.connection import search_errors
-from opensearch_templates.names import IndexNames, namespace_prefix, projections_index
+from opensearch_templates.names import IndexNames, LedgerIndexNames, namespace_prefix, projections_index
 
 __all__ = ["check_index", "check_versions", "drop_namespace", "load_template", "setup_index", "template_body"]
 
@@ -45,7 +45,7 @@ def template_body(settings: Settings, lsh_version: str) -> dict[str, Any]:
 
 def setup_index(client: OpenSearch, settings: Settings, lsh_version: str, *, dry_run: bool = False) -> list[str]:
     """Create what is missing, put right what drifted: template, index with its aliases, its settings, the projections
-    index. Returns the changes, one line each.
+    index, the index of the ledger. Returns the changes, one line each.
 
     A probe with more terms than the cluster's clause limit raises that limit. Shards and replicas of an existing index
     are left alone. Raises IncompatibleIndexError when the existing index has another mapping, SearchUnavailableError.
@@ -74,6 +74,7 @@ def _missing(client: OpenSearch, settings: Settings, lsh_version: str) -> Iterat
         small = load_template("projections")
         small["settings"]["index"]["number_of_replicas"] = settings.opensearch.replicas
         yield f"index {projections}", partial(_create, client, projections, small)
+    yield from _missing_ledger(client, settings, projections)
     if client.indices.exists_alias(name=names.read):
         check_index(client, settings, lsh_version)
         for setting, (wanted, found) in _drifted_settings(client, names, body).items():
@@ -84,11 +85,41 @@ def _missing(client: OpenSearch, settings: Settings, lsh_version: str) -> Iterat
         yield f"index {names.index} with aliases {names.read}, {names.write}", create
 
 
+def _missing_ledger(
+    client: OpenSearch, settings: Settings, projections: str
+) -> Iterator[tuple[str, Callable[[], object]]]:
+    ledger = LedgerIndexNames(settings.namespace)
+    body = load_template("ledger")
+    if client.indices.exists(index=ledger.index):
+        found = client.indices.get_mapping(index=ledger.index)[ledger.index]["mappings"]
+        wanted = body["mappings"]["_meta"]
+        if found.get("_meta") != wanted:
+            raise IncompatibleIndexError(
+                f"index {ledger.index}: _meta is {found.get('_meta')!r}, this version needs {wanted!r}; "
+                "delete the index, then: neardup setup"
+            )
+        return
+    body["settings"]["index"] |= {
+        "number_of_shards": settings.opensearch.shards,
+        "number_of_replicas": settings.opensearch.replicas,
+    }
+
+    def create() -> None:
+        _forget_position(client, projections, ledger.read)
+        _create(client, ledger.index, body)
+
+    yield f"index {ledger.index}", create
+
+
 def _create_behind_aliases(client: OpenSearch, names: IndexNames, projections: str) -> None:
-    # A position that outlived its index would claim decisions that the new one does not hold.
-    client.delete(index=projections, id=names.read, params={"refresh": "true"}, ignore=404)
+    _forget_position(client, projections, names.read)
     aliases: dict[str, Any] = {names.read: {}, names.write: {"is_write_index": True}}
     _create(client, names.index, {"aliases": aliases})
+
+
+def _forget_position(client: OpenSearch, projections: str, name: str) -> None:
+    # A position that outlived its index would claim decisions that the new one does not hold.
+    client.delete(index=projections, id=name, params={"refresh": "true"}, ignore=404)
 
 
 def check_index(client: OpenSearch, settings: Settings, lsh_version: str) -> None:

@@ -5,6 +5,7 @@ gets in. One document more than the limit is asked for: it tells whether anythin
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from elasticsearch_dsl import Q, Search
@@ -25,9 +26,14 @@ def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[
         raise ValueError(f"limit: {limit} is not between 1 and {LARGEST_LIMIT}")
     if minimum_overlap < 1:
         raise ValueError(f"minimum_overlap: {minimum_overlap} is not at least 1")
+    return {**_around_overlap_query(limit, minimum_overlap), "query": _overlap_query(probe).to_dict()}
+
+
+@cache
+def _around_overlap_query(limit: int, minimum_overlap: int) -> dict[str, Any]:
+    """What all bodies have in common. Made once: it takes longer than writing the query itself."""
     search = (
         Search()
-        .query(_overlap_query(probe))
         .sort({"_score": "desc"}, {"seq": "asc"})
         .source(False)
         .extra(size=limit + 1, track_total_hits=False, stored_fields="_none_", docvalue_fields=["id", "score"])
@@ -48,6 +54,7 @@ def images_body(image_ids: Sequence[ImageId]) -> dict[str, Any]:
     return body
 
 
+@cache
 def count_bodies() -> tuple[dict[str, Any], dict[str, Any]]:
     """Two search bodies that only count: all images, and those among them that are not searchable."""
     every, withheld = (

@@ -8,7 +8,7 @@ from neardup.errors import UnknownImageError
 from neardup.lsh import LshModel, query_terms, terms
 from neardup.matching import score_candidates
 from neardup.messages import half
-from neardup.ports import LARGEST_LIMIT, CandidateSearch, ClusterStore, Embedder, PairScorer
+from neardup.ports import LARGEST_LIMIT, CandidateSearch, ClusterStore, Embedder, History, PairScorer
 from neardup.types import (
     ClusterId,
     ClusterInfo,
@@ -17,6 +17,7 @@ from neardup.types import (
     ImageId,
     IndexedImage,
     Match,
+    MemberOrder,
     Page,
     PairBatch,
     Placement,
@@ -26,8 +27,9 @@ from neardup.types import (
 )
 from query.explain import Explanation, cut_by
 from query.heads import Heads
+from query.past import PastImages
 
-__all__ = ["Explanation", "Lookup", "SearchFilter", "SimilarImages"]
+__all__ = ["Explanation", "Lookup", "PastImages", "SearchFilter", "SimilarImages"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +70,7 @@ class SimilarImages:
         scorer: PairScorer,
         store: ClusterStore,
         heads: Heads,
+        history: History,
         probes: int = 1,
         candidate_limit: int = 200,
         minimum_overlap: int = 2,
@@ -78,6 +81,7 @@ class SimilarImages:
         self._scorer = scorer
         self._store = store
         self._heads = heads
+        self._history = history
         self._probes = probes
         self._candidate_limit = candidate_limit
         self._minimum_overlap = minimum_overlap
@@ -95,9 +99,21 @@ class SimilarImages:
             raise UnknownImageError(f"{image_or_cluster!r} is neither an image nor a cluster of this namespace")
         return cluster
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100) -> Page:
-        """One page of the members of a cluster, see `ClusterStore`; `after` is the cursor of the page before."""
-        return self._store.members(cluster_id, after=after, limit=limit)
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        """One page of the members of a cluster, see `ClusterStore`; `after` is the cursor of the page before, which
+        must have been in the same order."""
+        return self._store.members(cluster_id, after=after, limit=limit, order=order)
+
+    def as_of(self, seq: int) -> PastImages:
+        """Images and clusters as they were after the entry `seq` of the ledger."""
+        return PastImages(self._history, seq)
+
+    def as_of_time(self, at_ms: int) -> PastImages:
+        """The same at a moment, milliseconds since the epoch: the ledger before the first entry that answers something
+        proposed or commanded later. Raises SearchUnavailableError."""
+        return PastImages.at(self._history, at_ms)
 
     def lookup_file(self, data: bytes, *, image_id: ImageId | None = None, where: SearchFilter | None = None) -> Lookup:
         """Look up an image by its bytes; it need not be in the corpus. `image_id`: its id, should it be there. `where`:

@@ -9,8 +9,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.engines import own_engines
 from benchmarks.report import Report
-from benchmarks.search.engine import own_opensearch
 from benchmarks.search.peers import missing_packages
 from benchmarks.search.run import PARTS, Plan, run
 
@@ -34,7 +34,7 @@ def main() -> None:
     plan = _QUICK if arguments.quick else _FULL
     report = Report()
     try:
-        with own_opensearch("benchsearch") as settings:
+        with own_engines("benchsearch", ["opensearch"]) as settings:
             run(report, settings, plan.up_to(arguments.millions) if arguments.millions else plan, parts)
     finally:
         # Also what was measured before something failed.

@@ -16,7 +16,17 @@ import numpy.typing as npt
 from neardup.lsh import LshModel
 from neardup.types import Code, Vector
 
-__all__ = ["BLOCK", "GIANT", "SCORE_DIMENSION", "Images", "Queries", "image_name", "row_of_name"]
+__all__ = [
+    "BLOCK",
+    "DIMENSION",
+    "GIANT",
+    "SCORE_DIMENSION",
+    "SPECTRUM",
+    "Images",
+    "Queries",
+    "image_name",
+    "row_of_name",
+]
 
 DIMENSION: Final = 256
 SCORE_DIMENSION: Final = 511

@@ -27,6 +27,10 @@ if (projectionVertex == null && wanted == 0L) {
     }
     projectionVertex = positionVertex()
 }
+if (projectionVertex?.property('dropping')?.isPresent()) {
+    graph.tx().rollback()
+    throw new IllegalStateException('the graph is being dropped, to be rebuilt')
+}
 long applied = projectionVertex == null ? 0L : projectionVertex.value('applied_seq')
 if (applied != wanted) {
     graph.tx().rollback()
@@ -38,39 +42,45 @@ def found = g.V().has('uid', within(uids)).toList().collectEntries { [(it.value(
 uids.each { found.putIfAbsent(it, null) }
 def touched = [:]
 
-def text = { vertex, name -> vertex.property(name).orElse('') }
+// What changes of a cluster is noted here and written once, at the end: a property of a vertex is searched for among all
+// that this transaction has added to the vertex, its new members included.
+def notes = [:]
+def notesOf = { vertex -> notes.computeIfAbsent(vertex.id()) {
+    [vertex: vertex, now: vertex.properties().collectEntries { [(it.key()): it.value()] }, changed: [] as Set]
+} }
+def read = { vertex, name -> notesOf(vertex).now[name] }
+def note = { vertex, name, value ->
+    def entry = notesOf(vertex)
+    if (entry.now[name] == value) return
+    entry.now[name] = value
+    entry.changed << name
+}
+def text = { vertex, name -> read(vertex, name) ?: '' }
 def vertexOf = { uid ->
     if (!found.containsKey(uid)) found[uid] = g.V().has('uid', uid).tryNext().orElse(null)
     return found[uid]
 }
 def rootOf = { cluster -> text(cluster, 'root') ? vertexOf(text(cluster, 'root')) : cluster }
 def partsOf = { cluster -> text(cluster, 'parts').tokenize(',') }
-def setText = { vertex, name, value -> value ? vertex.property(name, value) : vertex.property(name).remove() }
-// Counts change with every row, and are written once at the end.
-def counts = [:]
-def countsOf = { vertex ->
-    counts.computeIfAbsent(vertex.id()) {
-        [vertex: vertex] + ['size', 'exemplars', 'own_size', 'own_exemplars'].collectEntries { [(it): vertex.value(it)] }
-    }
-}
+def add = { vertex, name, number -> note(vertex, name, read(vertex, name) + number) }
 // A root without members lets go of its parts; all of them are removed at the end, unless an image makes one anew.
 def dissolve = { root ->
     partsOf(root).collect(vertexOf).each { part ->
-        ['root', 'parent', 'parts'].each { setText(part, it, '') }
-        countsOf(part).putAll([size: 0L, exemplars: 0L])
-        touched[part.value('uid')] = part
+        ['root', 'parent', 'parts'].each { note(part, it, '') }
+        note(part, 'size', 0L)
+        note(part, 'exemplars', 0L)
+        touched[part.id()] = part
     }
-    setText(root, 'parts', '')
-    touched[root.value('uid')] = root
+    note(root, 'parts', '')
+    touched[root.id()] = root
 }
 def count = { part, size, exemplars ->
     def root = rootOf(part)
-    def (own, all) = [countsOf(part), countsOf(root)]
-    own.own_size += size
-    own.own_exemplars += exemplars
-    all.size += size
-    all.exemplars += exemplars
-    if (all.size == 0L) dissolve(root)
+    add(part, 'own_size', size)
+    add(part, 'own_exemplars', exemplars)
+    add(root, 'size', size)
+    add(root, 'exemplars', exemplars)
+    if (read(root, 'size') == 0L) dissolve(root)
 }
 def edgeOf = { image ->
     def edges = image.edges(Direction.OUT, memberLabel)
@@ -80,8 +90,8 @@ def edgeOf = { image ->
 def leave = { image, edge ->
     def part = edge.inVertex()
     def root = rootOf(part)
-    [part, root].each { found[it.value('uid')] = it }
-    if (countsOf(root).size > 1L && root.value('head') == image.value('image_id')) return false
+    [part, root].each { found[read(it, 'uid')] = it }
+    if (read(root, 'size') > 1L && read(root, 'head') == image.value('image_id')) return false
     edge.remove()
     count(part, -1L, -image.value('indexed'))
     return true
@@ -107,13 +117,13 @@ def apply = [
         }
         if (edge == null || rootOf(edge.inVertex()).id() != cluster.id()) {
             if (edge != null && !leave(image, edge)) return ['head', imageId]
-            if (countsOf(cluster).size == 0L) cluster.property('since', seq as long)
+            if (read(cluster, 'size') == 0L) note(cluster, 'since', seq as long)
             image.addEdge(memberLabel, cluster, 'seq', seq as long, 'member_id', imageId)
             count(cluster, 1L, indexed as long)
         } else {
             count(edge.inVertex(), 0L, (indexed as long) - image.value('indexed'))
         }
-        if (cluster.value('head') != head) cluster.property('head', head)
+        note(cluster, 'head', head)
         image.property('version', version as long)
         image.property('run', run as long)
         image.property('decided_seq', seq as long)
@@ -124,7 +134,7 @@ def apply = [
     head: { clusterUid, clusterId, head ->
         def cluster = vertexOf(clusterUid)
         if (!isRoot(cluster)) return ['cluster', clusterId]
-        cluster.property('head', head)
+        note(cluster, 'head', head)
         return null
     },
     merge: { sourceUid, sourceId, intoUid, intoId, head ->
@@ -133,12 +143,12 @@ def apply = [
         if (!isRoot(source)) return ['cluster', sourceId]
         if (!isRoot(into)) return ['cluster', intoId]
         def parts = partsOf(source) + [sourceUid]
-        parts.each { vertexOf(it).property('root', intoUid) }
-        source.property('parent', intoUid)
-        setText(into, 'parts', (partsOf(into) + parts).join(','))
-        countsOf(into).size += countsOf(source).size
-        countsOf(into).exemplars += countsOf(source).exemplars
-        into.property('head', head)
+        parts.each { note(vertexOf(it), 'root', intoUid) }
+        note(source, 'parent', intoUid)
+        note(into, 'parts', (partsOf(into) + parts).join(','))
+        add(into, 'size', read(source, 'size'))
+        add(into, 'exemplars', read(source, 'exemplars'))
+        note(into, 'head', head)
         return null
     },
     unmerge: { clusterUid, clusterId, outOfUid, outOfId, head ->
@@ -147,24 +157,23 @@ def apply = [
         if (cluster == null || root == null || text(cluster, 'root') != outOfUid) return ['cluster', clusterId]
         def taken = partsOf(cluster) + [clusterUid]
         for (def uid = text(cluster, 'parent'); uid; uid = text(vertexOf(uid), 'parent')) {
-            setText(vertexOf(uid), 'parts', (partsOf(vertexOf(uid)) - taken).join(','))
+            note(vertexOf(uid), 'parts', (partsOf(vertexOf(uid)) - taken).join(','))
         }
-        partsOf(cluster).each { vertexOf(it).property('root', clusterUid) }
-        ['root', 'parent'].each { setText(cluster, it, '') }
-        cluster.property('head', head)
-        def (part, rest) = [countsOf(cluster), countsOf(root)]
-        part.size = taken.sum { countsOf(vertexOf(it)).own_size }
-        part.exemplars = taken.sum { countsOf(vertexOf(it)).own_exemplars }
-        rest.size -= part.size
-        rest.exemplars -= part.exemplars
-        if (rest.size == 0L) dissolve(root)
+        partsOf(cluster).each { note(vertexOf(it), 'root', clusterUid) }
+        ['root', 'parent'].each { note(cluster, it, '') }
+        note(cluster, 'size', taken.sum { read(vertexOf(it), 'own_size') })
+        note(cluster, 'exemplars', taken.sum { read(vertexOf(it), 'own_exemplars') })
+        note(cluster, 'head', head)
+        add(root, 'size', -read(cluster, 'size'))
+        add(root, 'exemplars', -read(cluster, 'exemplars'))
+        if (read(root, 'size') == 0L) dissolve(root)
         return null
     },
     erase: { imageUid, imageId, head ->
         def image = vertexOf(imageUid)
         if (image == null) return null
         def edge = edgeOf(image)
-        if (head) rootOf(edge.inVertex()).property('head', head)
+        if (head) note(rootOf(edge.inVertex()), 'head', head)
         if (!leave(image, edge)) return ['head', imageId]
         image.remove()
         found[imageUid] = null
@@ -180,14 +189,19 @@ for (row in rows) {
     }
 }
 
-counts.values().each { now ->
-    ['size', 'exemplars', 'own_size', 'own_exemplars'].each {
-        if (now.vertex.value(it) != now[it]) now.vertex.property(it, now[it])
+def gone = touched.values().findAll { read(it, 'size') == 0L }
+gone.each { it.remove() }
+notes.keySet().removeAll(gone*.id())
+notes.values().each { entry ->
+    entry.changed.each { name ->
+        def value = entry.now[name]
+        if (value == '') entry.vertex.property(name).remove() else entry.vertex.property(name, value)
     }
 }
-touched.values().findAll { countsOf(it).size == 0L }.each { it.remove() }
 
 projectionVertex.property('applied_seq', upto[0] as long)
+def rebuilt = projectionVertex.property('rebuilt_upto')
+if (rebuilt.isPresent() && rebuilt.value() <= upto[0]) rebuilt.remove()
 projectionVertex.property('ledger_offset', upto[1] as long)
 projectionVertex.property('proposal_offset', upto[2] as long)
 graph.tx().commit()

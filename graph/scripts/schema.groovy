@@ -1,5 +1,5 @@
 // Creates what is missing of the schema. Bindings: labels [image, cluster, projection, member]; dryRun.
-// Answers the changes, one line each.
+// Answers 'changes' and these, one line each; or 'outdated' and the edge label that an older version made.
 import org.janusgraph.core.Cardinality
 import org.janusgraph.core.Multiplicity
 import org.janusgraph.core.schema.ConsistencyModifier
@@ -10,7 +10,7 @@ def mgmt = graph.openManagement()
 try {
     def texts = ['uid', 'walk_uid', 'image_id', 'cluster_id', 'head', 'member_id', 'root', 'parent', 'parts']
     def numbers = ['version', 'run', 'decided_seq', 'indexed', 'size', 'exemplars', 'own_size', 'own_exemplars', 'since',
-                   'seq', 'applied_seq', 'ledger_offset', 'proposal_offset']
+                   'seq', 'applied_seq', 'ledger_offset', 'proposal_offset', 'dropping', 'rebuilt_upto']
     (texts.collect { [it, String.class] } + numbers.collect { [it, Long.class] }).each { name, type ->
         if (mgmt.containsPropertyKey(name)) return
         changes << "property key ${name}".toString()
@@ -33,15 +33,26 @@ try {
         changes << "vertex label ${it}".toString()
         mgmt.makeVertexLabel(it).make()
     }
+    // Pages are read in both directions, and an index serves the one it has. Without the fitting one JanusGraph applies the
+    // limit before the order, and answers wrongly without a word: so an edge label that lacks one must not be used.
+    def orders = [asc: Order.asc, desc: Order.desc]
+    def indexOf = { suffix -> "${memberLabel}_by_seq_${suffix}".toString() }
     if (!mgmt.containsEdgeLabel(memberLabel)) {
-        changes << "edge label ${memberLabel} with index ${memberLabel}_by_seq".toString()
+        changes << "edge label ${memberLabel} with indexes ${orders.keySet().collect(indexOf).join(', ')}".toString()
         def member = mgmt.makeEdgeLabel(memberLabel).multiplicity(Multiplicity.MANY2ONE).make()
-        mgmt.buildEdgeIndex(member, "${memberLabel}_by_seq".toString(), Direction.IN, Order.asc,
-                            mgmt.getPropertyKey('seq'))
+        orders.each { suffix, order ->
+            mgmt.buildEdgeIndex(member, indexOf(suffix), Direction.IN, order, mgmt.getPropertyKey('seq'))
+        }
+    } else {
+        def member = mgmt.getEdgeLabel(memberLabel)
+        if (orders.keySet().any { !mgmt.containsRelationIndex(member, indexOf(it)) }) {
+            mgmt.rollback()
+            return ['outdated', memberLabel]
+        }
     }
     if (dryRun || changes.isEmpty()) mgmt.rollback() else mgmt.commit()
 } catch (Throwable failure) {
     mgmt.rollback()
     throw failure
 }
-return changes
+return ['changes', *changes]

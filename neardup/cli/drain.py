@@ -42,6 +42,7 @@ class Drain:
             "index": wiring.index.position().seq,
             "cache": wiring.cache.position().seq,
             "feed": self._feed.position().seq,
+            "history": wiring.history.position().seq,
         }
 
     def progress(self) -> dict[str, int]:

@@ -1,7 +1,5 @@
-"""`neardup query`, `head`, `members`, `clusters export`: what people and systems ask."""
+"""`neardup query`, `head`, `members`: what people and systems ask."""
 
-import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,19 +7,20 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from neardup.cli.add import name_and_value, read_image
+from neardup.cli.as_of import as_of_option, past_images
 from neardup.cli.output import json_option, print_json, print_table
 from neardup.cli.wiring import opened
 from neardup.clock import SystemClock
 from neardup.errors import InvalidImageError, RateLimitedError
 from neardup.times import epoch_ms
-from neardup.types import ClusterInfo, ImageId, Page, SearchFilter
+from neardup.types import ClusterInfo, ImageId, MemberOrder, Page, PastCluster, SearchFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from query.similar_images import Lookup, SimilarImages
 
-__all__ = ["clusters", "file_or_id", "head", "members", "query"]
+__all__ = ["cluster_json", "file_or_id", "head", "members", "query"]
 
 _LONGEST_WAIT_SECONDS = 6.0
 
@@ -78,12 +77,14 @@ def query(
 
 @click.command()
 @click.argument("image_id")
+@as_of_option
 @json_option
-def head(image_id: str, as_json: bool) -> None:
+def head(image_id: str, as_of: str | None, as_json: bool) -> None:
     """The head of the cluster that holds IMAGE_ID (an id, or the path of a file that was added)."""
     with opened() as wiring:
         similar = wiring.similar_images
-        placement = similar.placement(file_or_id(similar, image_id))
+        asked = file_or_id(similar, image_id)
+        placement = similar.placement(asked) if as_of is None else past_images(wiring, as_of).placement(asked)
     if placement is None:
         if as_json:
             print_json({"image_id": image_id, "head": None})
@@ -108,41 +109,28 @@ def head(image_id: str, as_json: bool) -> None:
 @click.argument("head_id", metavar="HEAD")
 @_limit
 @_after
+@click.option("--newest", is_flag=True, help="The latest first.")
+@as_of_option
 @json_option
-def members(head_id: str, limit: int, after: str | None, as_json: bool) -> None:
+def members(*, head_id: str, limit: int, after: str | None, newest: bool, as_of: str | None, as_json: bool) -> None:
     """The members of the cluster of HEAD (any member's id will do), in the order they joined."""
     with opened() as wiring:
         similar = wiring.similar_images
-        cluster = similar.cluster(file_or_id(similar, head_id))
-        page = similar.members(cluster.cluster_id, after=after, limit=limit)
+        asked = file_or_id(similar, head_id)
+        clusters_then = similar if as_of is None else past_images(wiring, as_of)
+        cluster = clusters_then.cluster(asked)
+        order: MemberOrder = "newest" if newest else "oldest"
+        page = clusters_then.members(cluster.cluster_id, after=after, limit=limit, order=order)
     if as_json:
-        print_json(_cluster_json(cluster) | _page_json(page))
+        print_json(cluster_json(cluster) | _page_json(page))
         return
     for member in page.members:
         click.echo(member.image_id)
     if page.after is not None:
-        click.echo(f"more: neardup members {head_id} --limit {limit} --after {page.after}", err=True)
-
-
-@click.group()
-def clusters() -> None:
-    """Clusters as a whole."""
-
-
-@clusters.command()
-@click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="A file; default: standard output.")
-@json_option
-def export(output: Path | None, as_json: bool) -> None:
-    """Every image with its head, as CSV (image_id,head), or as JSON lines."""
-    with opened() as wiring, click.open_file(str(output) if output else "-", "w", encoding="utf-8") as stream:
-        rows = wiring.store.placements_all()
-        if as_json:
-            for row in rows:
-                stream.write(json.dumps({"image_id": row.image_id, "head": row.head}, ensure_ascii=False) + "\n")
-        else:
-            writer = csv.writer(stream, lineterminator="\n")
-            writer.writerow(("image_id", "head"))
-            writer.writerows((row.image_id, row.head) for row in rows)
+        options = (
+            f"{' --newest' if newest else ''}{f' --as-of {cluster.seq}' if isinstance(cluster, PastCluster) else ''}"
+        )
+        click.echo(f"more: neardup members {head_id} --limit {limit}{options} --after {page.after}", err=True)
 
 
 def _filter(pairs: tuple[str, ...], created_from: str | None, created_before: str | None) -> SearchFilter | None:
@@ -187,7 +175,10 @@ def file_or_id(similar: "SimilarImages", text: str) -> ImageId:
     return ImageId(text)
 
 
-def _cluster_json(cluster: ClusterInfo) -> dict[str, Any]:
+def cluster_json(cluster: ClusterInfo | PastCluster) -> dict[str, Any]:
+    """A cluster, now or as it was, as JSON."""
+    if isinstance(cluster, PastCluster):
+        return {"cluster_id": cluster.cluster_id, "head": cluster.head, "size": cluster.size, "as_of_seq": cluster.seq}
     return {
         "cluster_id": cluster.cluster_id,
         "head": cluster.head,
@@ -211,7 +202,7 @@ def _lookup_json(found: "Lookup", page: Page | None, limit: int) -> dict[str, An
         "match": None
         if found.match is None
         else {"image_id": found.match.image_id, "score": found.match.score, "overlap": found.match.overlap},
-        "cluster": None if found.cluster is None or page is None else _cluster_json(found.cluster) | _page_json(page),
+        "cluster": None if found.cluster is None or page is None else cluster_json(found.cluster) | _page_json(page),
         "candidates": [
             {"image_id": match.image_id, "score": match.score, "overlap": match.overlap}
             for match in found.candidates[:limit]

@@ -35,6 +35,7 @@ _LABELS = {
     "index": "applied to the index",
     "cache": "applied to the cache",
     "feed": "applied to the change feed",
+    "history": "applied to the history",
 }
 
 

@@ -1,17 +1,23 @@
 """Wires one role of the worker and runs it."""
 
+import gc
 import threading
 
 from neardup.cli.wiring import Wiring
 from neardup.clock import SystemClock
-from neardup.dead_letters import DeadLetters
+from neardup.dead_letters import DeadLetterLimit, DeadLetters
 from neardup.settings import Settings
 
 __all__ = ["run_role"]
 
+_COLLECT_AFTER = 50_000, 20, 10
+
 
 def run_role(settings: Settings, role: str, name: str, stop: threading.Event) -> None:
     """Run a role until `stop` is set. Raises what ends it early."""
+    # A batch of candidates is many small objects that die together. With Python's usual thresholds the collector goes
+    # through everything else in the process meanwhile: 1.09 instead of 0.61 ms of CPU for a search.
+    gc.set_threshold(*_COLLECT_AFTER)
     wiring = Wiring(settings)
     try:
         _RUN[role](wiring, f"{name}-{role}", stop)
@@ -98,11 +104,16 @@ def _assign(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
 
 
 def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
+    from functools import partial
+
+    from graph.cache_projection import CacheProjection
     from graph.heads_feed import HeadsFeed
     from graph.kafka_log import KafkaProposalLog
     from graph.projector_process import ProjectorProcess
     from indexer.index_projection import IndexProjection
+    from neardup.cli.alarms import look_now_and_then
 
+    every = wiring.settings.alarm.every_seconds
     ProjectorProcess(
         wiring.kafka,
         wiring.topics,
@@ -114,18 +125,24 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
                 KafkaProposalLog(wiring.kafka, wiring.topics),
                 lsh_version=wiring.lsh.version,
             ),
-            "cache": lambda: wiring.cache,
+            "cache": lambda: CacheProjection(wiring.cache, wiring.store),
             "feed": lambda: HeadsFeed(wiring.kafka, wiring.topics),
+            "history": lambda: wiring.history,
         },
-        # Each step of the index ends in a refresh: when much waits, many images share one.
-        batches={"index": 2000},
+        # Each step of the index ends in a refresh, which many images should share: the assigner's memory covers what
+        # searches do not find yet.
+        batches={"index": 2000, "history": 2000},
+        linger_seconds={"index": wiring.settings.ingest.index_linger_ms / 1000},
+        beside={"alarms": partial(look_now_and_then, wiring.suspicious_clusters, every)} if every else {},
         instance_id=instance_id,
         stop=stop,
     ).run()
 
 
 def _dead_letters(wiring: Wiring) -> DeadLetters:
-    return DeadLetters(wiring.kafka, wiring.topics, limit=wiring.settings.ingest.poison_limit)
+    ingest = wiring.settings.ingest
+    limit = DeadLetterLimit(row=ingest.poison_limit, share=ingest.dead_letter_share)
+    return DeadLetters(wiring.kafka, wiring.topics, limit=limit)
 
 
 _RUN = {"join": _join, "propose": _propose, "assign": _assign, "project": _project}

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         ClusterStore,
         Embedder,
         HeadCache,
+        History,
         ImageIndex,
         PairScorer,
         SearchLimiter,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from opensearch_templates.names import IndexNames
     from query.heads import Heads
     from query.similar_images import SimilarImages
+    from query.suspicion import SuspiciousClusters
 
 __all__ = ["Wiring", "check_embedder", "load_fitted", "opened", "resolve"]
 
@@ -260,7 +262,14 @@ class Wiring:
         """The head cache."""
         from graph.redis_cache import RedisHeadCache
 
-        return RedisHeadCache(self.redis, self.settings.namespace, ttl_seconds=self.settings.redis.ttl_seconds)
+        settings = self.settings.redis
+        return RedisHeadCache(
+            self.redis,
+            self.settings.namespace,
+            ttl_seconds=settings.ttl_seconds,
+            absent_seconds=settings.absent_seconds,
+            stale_seconds=settings.stale_seconds,
+        )
 
     @cached_property
     def heads(self) -> "Heads":
@@ -268,6 +277,29 @@ class Wiring:
         from query.heads import Heads
 
         return Heads(self.store, self.cache)
+
+    @cached_property
+    def history(self) -> "History":
+        """The entries of the ledger, to be looked up."""
+        from graph.opensearch_history import OpenSearchHistory
+        from opensearch_templates.names import LedgerIndexNames
+
+        return OpenSearchHistory(self.opensearch, LedgerIndexNames(self.settings.namespace))
+
+    @cached_property
+    def suspicious_clusters(self) -> "SuspiciousClusters":
+        """Who looks for clusters that grow fast or do not hold together."""
+        from neardup.clock import SystemClock
+        from query.suspicion import SuspiciousClusters
+
+        return SuspiciousClusters(
+            history=self.history,
+            store=self.store,
+            search=self.unlimited_search,
+            scorer=self.scorer,
+            settings=self.settings.alarm,
+            clock=SystemClock(),
+        )
 
     @cached_property
     def similar_images(self) -> "SimilarImages":
@@ -282,6 +314,7 @@ class Wiring:
             scorer=self.scorer,
             store=self.store,
             heads=self.heads,
+            history=self.history,
             probes=search.probes,
             candidate_limit=search.candidate_limit,
             minimum_overlap=search.minimum_overlap,

@@ -3,6 +3,7 @@
 from neardup.testing.clock import FakeClock
 from neardup.testing.decisions import STEPS, entries_of, ledger_of, make_decision, position_of
 from neardup.testing.embedder import DigestEmbedder
+from neardup.testing.history import InMemoryHistory
 from neardup.testing.index import InMemoryIndex
 from neardup.testing.limiter import InMemorySearchLimiter
 from neardup.testing.logs import InMemoryLedger, InMemoryLedgerWriter, InMemoryProposalLog, InMemoryStandingLog
@@ -16,6 +17,7 @@ __all__ = [
     "FakeClock",
     "InMemoryClusterStore",
     "InMemoryHeadCache",
+    "InMemoryHistory",
     "InMemoryIndex",
     "InMemoryLedger",
     "InMemoryLedgerWriter",

@@ -25,6 +25,9 @@ class InMemoryLedger:
     def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Entry]]:
         return self._entries[after.seq : after.seq + limit]
 
+    def end(self) -> int:
+        return len(self._entries)
+
     def tail(self, count: int) -> list[tuple[Position, Entry]]:
         return self._entries[-count:] if count else []
 

@@ -1,12 +1,13 @@
 """Cluster store and head cache in memory."""
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from neardup.clusters import ClusterState, placement_of, require_consecutive
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
-from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, ImageId, Page, Placement, Position, Segment
+from neardup.errors import CacheBehindError, ClusterConflictError
+from neardup.types import ClusterId, ClusterInfo, ImageId, MemberOrder, Page, Placement, Position, Segment
 
 __all__ = ["InMemoryClusterStore", "InMemoryHeadCache"]
 
@@ -46,21 +47,35 @@ class InMemoryClusterStore:
     def segments(self, cluster_id: ClusterId) -> tuple[Segment, ...]:
         return self._state.segments(cluster_id)
 
-    def members(self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100) -> Page:
-        return self._state.members(cluster_id, after=after, limit=limit)
+    def members(
+        self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+    ) -> Page:
+        return self._state.members(cluster_id, after=after, limit=limit, order=order)
 
     def placements_all(self) -> Iterator[Placement]:
         return iter(list(self._state.placements()))
 
 
 class InMemoryHeadCache:
-    """The port HeadCache, without expiry: image -> segment -> root -> head."""
+    """The port HeadCache: image -> segment -> root -> head. Placements do not expire. `stale_seconds` None: it is read
+    whoever vouches."""
 
-    def __init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        absent_seconds: float = 1.0,
+        stale_seconds: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._absent_seconds = absent_seconds
+        self._stale_seconds = stale_seconds
+        self._monotonic = monotonic
         self._images: dict[ImageId, Placement] = {}
+        self._absent: dict[ImageId, tuple[int, float]] = {}
         self._roots: dict[ClusterId, tuple[int, ClusterId]] = {}
         self._heads: dict[ClusterId, tuple[int, ImageId]] = {}
         self._position = Position()
+        self._vouched: float | None = None
 
     def position(self) -> Position:
         return self._position
@@ -75,23 +90,53 @@ class InMemoryHeadCache:
             self._apply(entry)
         self._position = upto
 
-    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
-        return {
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement | None]:
+        now, stale = self._monotonic(), self._stale_seconds
+        if stale is not None and (self._vouched is None or now - self._vouched > stale):
+            raise CacheBehindError(f"nobody vouches that it had everything {stale:g} s ago")
+        known: dict[ImageId, Placement | None] = {
+            image_id: None for image_id in image_ids if self._absent.get(image_id, (0, now))[1] > now
+        }
+        return known | {
             image_id: found
             for image_id in image_ids
             if (stored := self._images.get(image_id)) and (found := self._resolved(stored))
         }
 
-    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
-        if self._position.seq <= read_at:
-            for placement in placements:
-                self._remember(placement, read_at)
+    def fill(self, placements: Sequence[Placement], *, absent: Sequence[ImageId] = (), read_at: int) -> None:
+        if self._position.seq > read_at:
+            return
+        for placement in placements:
+            self._remember(placement, read_at)
+        for image_id in absent:
+            stored = self._images.get(image_id)
+            if stored is None or stored.seq <= read_at:
+                self._images.pop(image_id, None)
+                self._absent[image_id] = (read_at, self._monotonic() + self._absent_seconds)
 
-    def clear(self) -> None:
+    def vouch(self, seq: int, *, seconds_ago: float) -> None:
+        if self._position.seq >= seq:
+            self._vouched = self._monotonic() - seconds_ago
+
+    def begin(self, position: Position) -> None:
+        if self._position.seq == 0:
+            self.clear()
+            self._position = position
+
+    def forget(self, image_ids: Iterable[ImageId], cluster_ids: Iterable[ClusterId]) -> None:
+        for image_id in image_ids:
+            self._images.pop(image_id, None)
+        for cluster_id in cluster_ids:
+            self._roots.pop(cluster_id, None)
+            self._heads.pop(cluster_id, None)
+
+    def clear(self, *, upto: Position | None = None) -> None:
         self._images.clear()
+        self._absent.clear()
         self._roots.clear()
         self._heads.clear()
-        self._position = Position()
+        self._position = upto or Position()
+        self._vouched = None
 
     def _resolved(self, stored: Placement) -> Placement | None:
         root = self._roots.get(stored.segment, (0, stored.segment))[1]
@@ -119,6 +164,10 @@ class InMemoryHeadCache:
 
     def _remember(self, placement: Placement, seq: int) -> None:
         stored = self._images.get(placement.image_id)
+        absent_at, until = self._absent.get(placement.image_id, (0, 0.0))
+        if until > self._monotonic() and absent_at > placement.seq:
+            return
+        self._absent.pop(placement.image_id, None)
         if stored is None or stored.seq <= placement.seq:
             self._images[placement.image_id] = placement
         self._point([placement.segment], placement.cluster_id, seq)

@@ -82,7 +82,8 @@ def test_a_gap_or_a_wrong_position_is_a_mistake(cache: HeadCache) -> None:
 def test_a_new_head_is_seen_through_every_member(cache: HeadCache) -> None:
     apply(cache, make_decision(1, "a", "a"), make_decision(2, "b", "a"))
     apply(cache, make_decision(3, "c", "a", head=ImageId("c")))
-    assert {found.head for found in cache.placements([ImageId("a"), ImageId("b"), ImageId("c")]).values()} == {"c"}
+    found = cache.placements([ImageId("a"), ImageId("b"), ImageId("c")])
+    assert {placement and placement.head for placement in found.values()} == {"c"}
 
 
 @pytest.mark.parametrize("name", ["a/b c.jpg", "ü" * 256, "{x}:{y}", "\U0001f4f7", " "])

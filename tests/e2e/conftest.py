@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
 from neardup.cli.worker import ROLES, role_command
 from neardup.demo.corpus import Copy, make_copies, plan_copies, sample_photos
-from neardup.settings import LocalSettings, LshSettings, Settings
+from neardup.settings import IngestSettings, LocalSettings, LshSettings, Settings
 from neardup.supervisor import Supervisor
 from neardup.types import Embeddings, ImageId
 from tests.engines_fixture import EngineSettings
@@ -89,9 +90,11 @@ class Pipeline:
 
 
 class PipelineFactory(Protocol):
-    """namespace, and the LSH settings if not the usual ones -> a pipeline that runs until the test ends."""
+    """namespace, and the settings that are not the usual ones -> a pipeline that runs until the test ends."""
 
-    def __call__(self, namespace: str, *, lsh: LshSettings | None = None) -> Pipeline: ...
+    def __call__(
+        self, namespace: str, *, lsh: LshSettings | None = None, ingest: IngestSettings | None = None
+    ) -> Pipeline: ...
 
 
 @pytest.fixture
@@ -100,10 +103,12 @@ def pipeline(engine_settings: EngineSettings, tmp_path: Path) -> Iterator[Pipeli
     running: list[Pipeline] = []
     logs: list[IO[bytes]] = []
 
-    def start(namespace: str, *, lsh: LshSettings | None = None) -> Pipeline:
+    def start(namespace: str, *, lsh: LshSettings | None = None, ingest: IngestSettings | None = None) -> Pipeline:
         settings = engine_settings(namespace)
         if lsh is not None:
             settings = settings.model_copy(update={"lsh": lsh})
+        if ingest is not None:
+            settings = settings.model_copy(update={"ingest": ingest})
         wiring = Wiring(settings)
         wiring.drop()
         wiring.setup()
@@ -131,9 +136,11 @@ def environment(settings: Settings) -> dict[str, str]:
     """The environment that gives a process these settings."""
     assert settings.redis.url is not None
     model = {} if settings.lsh.model is None else {"NEARDUP_LSH__MODEL": str(settings.lsh.model)}
+    ingest = settings.ingest
     return (
         os.environ
         | model
+        | {f"NEARDUP_INGEST__{name.upper()}": str(getattr(ingest, name)) for name in ingest.model_fields_set}
         | {
             "NEARDUP_NAMESPACE": settings.namespace,
             "NEARDUP_KAFKA__BOOTSTRAP_SERVERS": str(settings.kafka.bootstrap_servers),
@@ -170,6 +177,27 @@ def stopped_worker(pipeline: Pipeline) -> Iterator[None]:
     pipeline.supervisor.stop()
     yield
     pipeline.supervisor.check()
+
+
+@contextmanager
+def flowing(pipeline: Pipeline, both: Embeddings) -> Iterator[None]:
+    """New copies of one image come in, several a second, for the time of the block."""
+    done = threading.Event()
+
+    def publish() -> None:
+        count = 0
+        while not done.wait(0.2):
+            count += 1
+            pipeline.publish({ImageId(f"flowing {count}"): both})
+            pipeline.supervisor.check()
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
 
 
 def as_json(completed: subprocess.CompletedProcess[str]) -> object:

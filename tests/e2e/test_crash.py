@@ -7,12 +7,15 @@ import time
 
 import pytest
 
+from neardup.cli.worker import ROLES, role_command
+from neardup.crashpoints import VARIABLE
 from neardup.engines.state import read_state
 from neardup.engines.supervisor import up
 from neardup.evaluation.figures import judge
 from neardup.settings import Settings
+from neardup.supervisor import Supervisor
 from neardup.types import ImageId
-from tests.e2e.conftest import PipelineFactory, Sample
+from tests.e2e.conftest import PipelineFactory, Sample, environment
 from tests.e2e.verify import assert_projections_equal_ledger
 
 pytestmark = pytest.mark.e2e
@@ -57,6 +60,26 @@ def test_killing_roles_at_random_loses_and_doubles_nothing(
     figures = judge(sample.source, {placement.image_id: placement.head for placement in state.placements()})
     assert figures.precision == 1.0
     assert figures.recall >= 0.85
+
+
+def test_a_crash_after_the_last_transaction_leaves_no_backlog(pipeline: PipelineFactory, sample: Sample) -> None:
+    """Nothing comes after it that would move the group's offset."""
+    running = pipeline("crashlast")
+    running.supervisor.stop()
+    image_id, *_ = sample.embeddings
+    dying = Supervisor(
+        {role: role_command(role, "crashlast") for role in ROLES},
+        environment=environment(running.settings) | {VARIABLE: "assign.after-commit:1"},
+    )
+    dying.check()
+    running.publish({image_id: sample.embeddings[image_id]})
+    while len(dying.pids) == len(ROLES):
+        time.sleep(0.05)
+    assert "assign" not in dying.pids
+    dying.stop()
+    running.supervisor.check()
+    running.drain()
+    assert_projections_equal_ledger(running.wiring, [image_id])
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["pythie_python", "train_python", "with_our_packages"]
+__all__ = ["confluent_python", "pythie_python", "train_python", "with_our_packages"]
 
 ROOT = Path(__file__).parents[2]
 _SHARED = ("numpy", "protobuf", "grpcio")
@@ -28,6 +28,11 @@ def pythie_python() -> Path:
     """A Python with pythie-serving. It asks for a numpy that only Python 3.11 has, and works with newer ones."""
     requirements = ["pythie-serving==3.4.3", "protobuf>=4.22,<5", "grpcio>=1.51", "typing-extensions", "numpy>=1.23"]
     return _python(".venv-pythie", requirements, options=["--no-deps"])
+
+
+def confluent_python() -> Path:
+    """A Python with confluent-kafka: librdkafka, the other family of Kafka clients."""
+    return _python(".venv-confluent", ["confluent-kafka==2.16.1"])
 
 
 def with_our_packages() -> dict[str, str]:

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from gremlin_python.driver.client import Client
+from janusgraph_python.driver.serializer import JanusGraphBinarySerializersV1
 
 from graph.gremlin import Gremlin
 from graph.janusgraph import GraphNames, JanusGraphClusterStore
@@ -90,9 +92,29 @@ def test_setup_twice_changes_nothing(gremlin: Gremlin) -> None:
         "vertex label neverset_image",
         "vertex label neverset_cluster",
         "vertex label neverset_projection",
-        "edge label neverset_member with index neverset_member_by_seq",
+        "edge label neverset_member with indexes neverset_member_by_seq_asc, neverset_member_by_seq_desc",
     ]
     assert setup_schema(gremlin, GraphNames("neverset"), dry_run=True) == planned
+
+
+def test_an_edge_label_without_an_index_of_the_other_direction_is_refused(url: str, gremlin: Gremlin) -> None:
+    """JanusGraph would answer pages of that direction wrongly, without a word."""
+    old = """
+        def mgmt = graph.openManagement()
+        if (!mgmt.containsEdgeLabel(member_label)) {
+            def member = mgmt.makeEdgeLabel(member_label).multiplicity(org.janusgraph.core.Multiplicity.MANY2ONE).make()
+            mgmt.buildEdgeIndex(member, "${member_label}_by_seq_asc".toString(), Direction.IN, Order.asc,
+                                mgmt.getPropertyKey('seq'))
+        }
+        mgmt.commit()
+        []
+    """
+    setup_schema(gremlin, NAMES)
+    client = Client(url, "g", message_serializer=JanusGraphBinarySerializersV1())
+    client.submit(old, {"member_label": GraphNames("outdated").member}).all().result()
+    client.close()
+    with pytest.raises(ConfigError, match="outdated_member lacks an index that pages need: an older version made it"):
+        setup_schema(gremlin, GraphNames("outdated"))
 
 
 def test_namespaces_share_nothing(gremlin: Gremlin) -> None:

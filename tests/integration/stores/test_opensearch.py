@@ -113,6 +113,7 @@ def test_setup_plans_then_does_then_has_nothing_to_do(client: OpenSearch) -> Non
     assert planned == [
         f"index template {NAMES.stem}: version 2",
         f"index {NAMESPACE}-projections",
+        f"index {NAMESPACE}-ledger",
         f"index {NAMES.index} with aliases {NAMES.read}, {NAMES.write}",
     ]
     assert setup_index(client, SETTINGS, LSH_VERSION) == []
@@ -193,7 +194,12 @@ def test_drop_takes_only_its_own_namespace(client: OpenSearch) -> None:
     longer = Settings(namespace=NAMESPACE + "2")
     setup_index(client, SETTINGS, LSH_VERSION)
     setup_index(client, longer, LSH_VERSION)
-    assert drop_namespace(client, NAMESPACE) == [NAMES.index, f"{NAMESPACE}-projections", NAMES.stem]
+    assert drop_namespace(client, NAMESPACE) == [
+        NAMES.index,
+        f"{NAMESPACE}-ledger",
+        f"{NAMESPACE}-projections",
+        NAMES.stem,
+    ]
     assert setup_index(client, longer, LSH_VERSION) == []
     drop_namespace(client, NAMESPACE + "2")
     assert drop_namespace(client, NAMESPACE) == []

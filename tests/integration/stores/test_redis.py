@@ -67,7 +67,9 @@ def test_lost_functions_are_loaded_again(client: Redis, cache: RedisHeadCache) -
     decisions = [make_decision(1, "a", "a"), make_decision(2, "b", "a")]
     cache.apply(decisions, upto=position_of(decisions[-1]))
     client.function_delete(LIBRARY)
-    assert cache.placements([ImageId("b")])[ImageId("b")].head == "a"
+    found = cache.placements([ImageId("b")])[ImageId("b")]
+    assert found is not None
+    assert found.head == "a"
     assert setup_functions(client) == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from neardup.cli import explain, lookup
+from neardup.cli import clusters, explain, lookup
 from neardup.cli.main import cli
 from neardup.errors import InvalidCursorError, InvalidImageError, RateLimitedError, UnknownImageError
 from neardup.lsh import LshModel
@@ -20,6 +20,7 @@ from neardup.testing import (
     DigestEmbedder,
     InMemoryClusterStore,
     InMemoryHeadCache,
+    InMemoryHistory,
     InMemoryIndex,
     ledger_of,
     position_of,
@@ -64,6 +65,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> Ports:
         scorer=CosineScorer(),
         store=store,
         heads=Heads(store, InMemoryHeadCache()),
+        history=InMemoryHistory(),
     )
 
     ports = Ports(store, similar)
@@ -72,6 +74,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> Ports:
     def opened() -> Iterator[Ports]:
         yield ports
 
+    monkeypatch.setattr(clusters, "opened", opened)
     monkeypatch.setattr(lookup, "opened", opened)
     monkeypatch.setattr(explain, "opened", opened)
     return ports

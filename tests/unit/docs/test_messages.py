@@ -10,7 +10,8 @@ import pytest
 
 from neardup.entries import Rule
 from neardup.errors import InvalidMessageError
-from neardup.messages import ClusterChange, EmbeddingMessage, HeadChange
+from neardup.messages import ClusterChange, ClusterMove, EmbeddingMessage, HeadChange, MoveKind
+from neardup.metadata import MEANINGS
 
 ROOT = Path(__file__).parents[3]
 MESSAGES = (ROOT / "docs" / "messages.md").read_text(encoding="utf-8")
@@ -51,6 +52,12 @@ def test_the_cluster_change_is_what_is_written() -> None:
     assert json.loads(ClusterChange.decode(raw.encode()).encode()) == json.loads(raw)
 
 
+def test_the_move_is_what_is_written() -> None:
+    raw = _example(MESSAGES, "move")
+    assert json.loads(ClusterMove.decode(raw.encode()).encode()) == json.loads(raw)
+    assert [kind for kind in get_args(MoveKind) if f"| `{kind}` |" not in MESSAGES] == []
+
+
 def test_every_rule_is_explained() -> None:
     assert [rule for rule in get_args(Rule) if f"| `{rule}` |" not in MESSAGES] == []
 
@@ -58,3 +65,10 @@ def test_every_rule_is_explained() -> None:
 @pytest.mark.parametrize(("text", "name"), [(MESSAGES, "producer"), (README, "python")])
 def test_programs_compile(text: str, name: str) -> None:
     compile(_example(text, name), name, "exec")
+
+
+def test_every_name_of_metadata_with_a_meaning_is_explained() -> None:
+    table = re.findall(
+        r"^\| `(\w+)` \| (.*?) \|$", MESSAGES.split("**Metadata.**")[1].split("**The partition.**")[0], re.MULTILINE
+    )
+    assert [name for name, _ in table] == list(MEANINGS)

@@ -16,7 +16,7 @@ from neardup.settings import Settings
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"), *(ROOT / "docker").glob("*.md")])
 TEXTS = [*PAGES, ROOT / "docker" / "compose.yaml"]
-NOT_SETTINGS = {"NEARDUP_SAVED_MODELS", "NEARDUP_TEST_HOME"}
+NOT_SETTINGS = {"NEARDUP_CRASH_POINT", "NEARDUP_SAVED_MODELS", "NEARDUP_TEST_HOME"}
 
 
 def _variables() -> set[str]:

@@ -1,7 +1,7 @@
 """The join under every interleaving of both sides, restarts, lost partitions, expiry and late partners.
 
 The machine is the worker around the join, reduced to what lives where: topics, written messages and committed offsets
-survive a crash; everything else is in the join.
+survive a crash; everything else is in the join. What was written is decided at some later time, in order.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from indexer.join import Arrival, Join, Side
+from indexer.join import Arrival, Join, Parked, Side, image_of
 from neardup.types import Image, ImageId
 
 GRACE = 10
@@ -40,15 +40,17 @@ class JoinMachine(RuleBasedStateMachine):
         # What survives a crash.
         self.topics: dict[Lane, list[Record]] = {lane: [] for lane in LANES}
         self.committed: dict[Lane, int] = {}
-        self.incomplete: dict[Key, Arrival] = {}
+        self.incomplete: list[tuple[Parked, Arrival] | Key] = []
         self.written: dict[Key, list[Image]] = {}
+        self.decided: dict[ImageId, int] = {}
         # What does not.
         self.join = Join(grace_ms=GRACE)
         self.next: dict[Lane, int] = dict.fromkeys(LANES, 0)
         self.read: set[Lane] = set()
         self.frontier: dict[Lane, int] = {}
         self.unfinished: dict[Lane, dict[int, Record]] = {lane: {} for lane in LANES}
-        self.unwritten: list[tuple[Image | None, Arrival | None, bool]] = []
+        self.unwritten: list[tuple[Image | None, Parked | None, Arrival | None]] = []
+        self.ends_at_assignment: dict[Lane, int] = dict.fromkeys(LANES, 0)
 
     # The world.
 
@@ -69,6 +71,7 @@ class JoinMachine(RuleBasedStateMachine):
 
     # The worker.
 
+    @precondition(lambda self: all(alone is None for _, _, alone in self.unwritten))
     @rule(lane=st.sampled_from(LANES), count=st.integers(1, 5))
     def poll(self, lane: Lane, count: int) -> None:
         side, partition = lane
@@ -83,21 +86,24 @@ class JoinMachine(RuleBasedStateMachine):
             arrival = self.arrival(lane, offset)
             waiting = self.waiting(lane, record.key)
             partner = self.waiting((side.partner, partition), record.key)
-            joined = self.join.add(arrival)
-            if joined is None:
+            pair = self.join.add(arrival)
+            if pair is None:
                 assert partner is None, "both sides are here"
                 if waiting is not None:
                     del self.unfinished[lane][waiting]
                 self.unfinished[lane][offset] = record
                 continue
-            image, parked = joined
-            if partner is not None:
+            if isinstance(pair.partner, Arrival):
+                assert partner is not None
                 del self.unfinished[side.partner, partition][partner]
+                other = pair.partner
             else:
-                assert parked is not None, "made from nothing"
-                assert parked.side is side.partner
+                assert pair.partner is pair.parked
+                assert pair.partner.side is side.partner
+                other = self.bytes_of(pair.partner)
+            image = image_of(pair.arrival, other)
             self.check(image)
-            self.unwritten.append((image, parked, False))
+            self.unwritten.append((image, pair.parked, None))
 
     @rule(lane=st.sampled_from(LANES))
     def caught_up(self, lane: Lane) -> None:
@@ -108,26 +114,61 @@ class JoinMachine(RuleBasedStateMachine):
     @rule()
     def expire(self) -> None:
         for arrival in self.join.expired():
-            lane = arrival.side, arrival.partition
             assert self.frontier[arrival.side.partner, arrival.partition] > arrival.at_ms + GRACE
-            decided = any(
-                image_id == arrival.image_id and version >= arrival.version for image_id, version in self.written
-            )
-            self.join.expire(arrival, park=not decided)
-            del self.unfinished[lane][arrival.offset]
-            if not decided:
-                self.unwritten.append((None, arrival, True))
+            self.give_up(arrival)
+
+    @precondition(lambda self: any(self.unfinished.values()))
+    @rule(data=st.data())
+    def give_room(self, data: st.DataObject) -> None:
+        """One that waits is parked before its grace is over, as when both sides are crowded."""
+        lanes = [lane for lane in LANES if self.unfinished[lane]]
+        lane = data.draw(st.sampled_from(lanes))
+        self.give_up(self.arrival(lane, data.draw(st.sampled_from(sorted(self.unfinished[lane])))))
+
+    def give_up(self, arrival: Arrival) -> None:
+        self.join.expire(arrival)
+        del self.unfinished[arrival.side, arrival.partition][arrival.offset]
+        if not self.is_decided(arrival.key):
+            self.unwritten.append((None, None, arrival))
+
+    @rule()
+    def drop_decided(self) -> None:
+        """Sides that were read again although a predecessor had joined them."""
+        for lane in LANES:
+            for arrival in self.join.waiting_before(*lane, self.ends_at_assignment[lane]):
+                if self.is_decided(arrival.key):
+                    self.join.expire(arrival)
+                    del self.unfinished[lane][arrival.offset]
+
+    @rule()
+    def decide(self) -> None:
+        """The rest of the path comes to what was written so far."""
+        for image_id, version in self.written:
+            self.decided[image_id] = max(version, self.decided.get(image_id, 0))
 
     @rule()
     def write(self) -> None:
-        for image, arrival, parked in self.unwritten:
+        self.write_images()
+        for _, completed, _ in self.unwritten:
+            if completed is not None:
+                self.incomplete.append(completed.key)
+        self.unwritten = []
+
+    def write_images(self) -> None:
+        """What has contents goes first, before what takes a parked side away."""
+        for image, _, alone in self.unwritten:
             if image is not None:
                 self.written.setdefault((image.image_id, image.version), []).append(image)
-            if arrival is not None and parked:
-                self.incomplete[arrival.key] = arrival
-            elif arrival is not None:
-                self.incomplete.pop(arrival.key, None)
-        self.unwritten = []
+            if alone is not None:
+                parked = Parked(
+                    side=alone.side,
+                    image_id=alone.image_id,
+                    version=alone.version,
+                    partition=alone.partition,
+                    offset=len(self.incomplete),
+                )
+                self.incomplete.append((parked, alone))
+                self.join.park(parked)
 
     @precondition(lambda self: not self.unwritten)
     @rule()
@@ -140,6 +181,7 @@ class JoinMachine(RuleBasedStateMachine):
     @rule()
     def a_quiet_time(self) -> None:
         """Everything is read, and the grace of what still waits is over."""
+        self.write()
         for lane in LANES:
             self.poll(lane, len(self.topics[lane]))
         self.now += 2 * GRACE
@@ -148,6 +190,12 @@ class JoinMachine(RuleBasedStateMachine):
         self.expire()
         self.write()
         self.commit()
+
+    @rule()
+    def crash_between_writes(self) -> None:
+        """Images are durable, what takes parked sides away is not."""
+        self.write_images()
+        self.crash()
 
     @rule()
     def crash(self) -> None:
@@ -165,13 +213,14 @@ class JoinMachine(RuleBasedStateMachine):
     def assign(self, partition: int) -> None:
         for side in Side:
             lane = side, partition
+            self.ends_at_assignment[lane] = len(self.topics[lane])
             self.next[lane] = self.committed.get(lane, 0)
             self.read.discard(lane)
             self.frontier.pop(lane, None)
             self.unfinished[lane] = {}
-        for arrival in self.incomplete.values():
-            if arrival.partition == partition:
-                self.join.park(arrival)
+        for parked in self.kept().values():
+            if parked.partition == partition:
+                self.join.park(parked)
 
     # What must hold.
 
@@ -198,21 +247,50 @@ class JoinMachine(RuleBasedStateMachine):
         assert {(late.side, late.partition, late.offset) for late in self.join.expired()} == expected
 
     def teardown(self) -> None:
-        """Everything is read to the end: then no image whose two sides came is missing."""
+        """Everything is read to the end, and the grace is over: then no image whose two sides came is missing, the
+        bytes of every other side are kept, and nothing waits."""
+        self.write()
         for lane in LANES:
             self.poll(lane, len(self.topics[lane]))
         self.write()
+        self.decide()
+        self.a_quiet_time()
+        assert self.join.waiting == 0
+        assert all(self.committed[lane] == len(self.topics[lane]) for lane in self.read)
         sides: dict[Key, set[Side]] = {}
         for (side, _), records in self.topics.items():
             for record in records:
                 if record.key is not None:
                     sides.setdefault(record.key, set()).add(side)
+        kept = self.kept()
         for (image_id, version), came in sides.items():
-            decided = any(key[0] == image_id and key[1] >= version for key in self.written)
-            assert decided or len(came) < 2, f"{image_id} in version {version} was lost"
+            if not self.is_decided((image_id, version)):
+                assert len(came) == 1, f"{image_id} in version {version} was lost"
+                assert {kept[image_id, version].side} == came
 
     def waiting(self, lane: Lane, key: Key) -> int | None:
         return next((offset for offset, record in self.unfinished[lane].items() if record.key == key), None)
+
+    def kept(self) -> dict[Key, Parked]:
+        """The topic of incomplete images, read from its start."""
+        kept: dict[Key, Parked] = {}
+        for entry in self.incomplete:
+            if isinstance(entry[0], Parked):
+                kept[entry[0].key] = entry[0]
+            else:
+                kept.pop(entry, None)
+        return kept
+
+    def bytes_of(self, parked: Parked) -> Arrival:
+        """What the topic of incomplete images holds at this place; nothing was compacted away yet."""
+        found, arrival = self.incomplete[parked.offset]
+        assert found == parked
+        assert isinstance(arrival, Arrival)
+        return arrival
+
+    def is_decided(self, key: Key) -> bool:
+        image_id, version = key
+        return self.decided.get(image_id, 0) >= version
 
     def arrival(self, lane: Lane, offset: int) -> Arrival:
         record = self.topics[lane][offset]

@@ -17,6 +17,9 @@ class Consumer:
 
     def __init__(self) -> None:
         self.done: list[str] = []
+        self.pausing = {"partition"}
+        self.known_end: int | None = 7
+        self.at = 7
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {0}
@@ -27,7 +30,17 @@ class Consumer:
         return {"partition"}
 
     def paused(self) -> set[str]:
-        return {"partition"}
+        return self.pausing
+
+    def highwater(self, partition: str) -> int | None:
+        return self.known_end
+
+    def position(self, partition: str, *, timeout_ms: int) -> int:
+        return self.at
+
+    def end_offsets(self, partitions: list[str], *, timeout_ms: int) -> dict[str, int]:
+        self.done.append("ends")
+        return dict.fromkeys(partitions, 7)
 
     def pause(self, *partitions: str) -> None:
         self.done.append("pause")
@@ -159,6 +172,24 @@ def test_a_member_waits_where_nothing_can_come(silent: tuple[GroupMember, Silent
     consumer.end = end
     for _ in range(3):
         assert member.poll(timeout_ms=0, max_records=1) == []
+
+
+def test_a_partition_has_been_read_to_its_end(member: GroupMember) -> None:
+    consumer = member.consumer
+    assert member.read_to_end() == []
+    consumer.pausing = set()
+    assert member.read_to_end() == ["partition"]
+    consumer.at = 6
+    assert member.read_to_end() == []
+    assert consumer.done == []
+
+
+def test_the_broker_is_asked_for_an_end_that_the_client_missed_but_not_all_the_time(member: GroupMember) -> None:
+    consumer = member.consumer
+    consumer.pausing, consumer.known_end = set(), None
+    assert member.read_to_end() == ["partition"]
+    assert member.read_to_end() == []
+    assert consumer.done == ["ends"]
 
 
 def test_what_was_read_and_finished_is_committed_once(

@@ -1,12 +1,14 @@
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.future import Future
 
 from neardup.errors import LogUnavailableError
-from neardup.kafka import BoundedSelector, RenewedConsumer
+from neardup.kafka import BoundedSelector, Outgoing, PatientConnections, RenewedConsumer, RenewedProducer
 
 
 @pytest.fixture
@@ -72,3 +74,71 @@ def test_a_consumer_that_failed_is_opened_anew() -> None:
     connection.close()
     assert made[1].closed
     assert len(made) == 2
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What sending gives: the record's place, or the error, once that is known."""
+
+    offset: int
+    error: Exception | None
+
+    def get(self, timeout: float) -> "Sent":
+        if self.error is not None:
+            raise self.error
+        return self
+
+
+class Producer:
+    """Stands for a producer of the client library: once it has met an error, everything fails with it."""
+
+    def __init__(self, written: list[tuple[Any, ...]], error: Exception | None) -> None:
+        self.written = written
+        self.error = error
+        self.closed = False
+
+    def send(self, topic: str, **message: Any) -> "Sent":
+        self.written.append((topic, message["key"], message["value"], message["partition"], message["headers"]))
+        return Sent(len(self.written) - 1, self.error)
+
+    def flush(self, timeout: float) -> None:
+        pass
+
+    def close(self, timeout: float) -> None:
+        self.closed = True
+
+
+def test_a_producer_that_failed_is_opened_anew() -> None:
+    """kafka-python refuses everything after a broken answer, for good."""
+    written: list[tuple[Any, ...]] = []
+    made = [Producer([], KafkaConnectionError("broken")), Producer(written, None)]
+    waiting = iter(made)
+    producer = RenewedProducer(lambda: next(waiting))
+    message = Outgoing("topic", b"key", None, 3, [("name", b"value")])
+    with pytest.raises(LogUnavailableError, match="trying: KafkaConnectionError"):
+        producer.write([message], "trying")
+    assert made[0].closed
+    assert producer.write([message, Outgoing("other", None, b"value")], "trying") == [0, 1]
+    assert producer.write([], "trying") == []
+    assert written == [("topic", b"key", None, 3, [("name", b"value")]), ("other", None, b"value", None, [])]
+    assert not made[1].closed
+    producer.close()
+    assert made[1].closed
+
+
+def test_a_broker_that_takes_connections_and_breaks_them_is_left_alone_for_a_while(loop: BoundedSelector) -> None:
+    class Connection:
+        init_future = Future()
+
+    connections = PatientConnections(loop, bootstrap_servers=["127.0.0.1:1"])
+    connections._conns[7] = Connection()
+    Connection.init_future.failure(KafkaConnectionError("cut off"))
+    delays = []
+    for _ in range(3):
+        connections.reset_backoff(7)
+        delays.append(connections.connection_delay(7))
+    assert 0 < delays[0] < delays[2]
+    Connection.init_future = Future()
+    Connection.init_future.success(True)
+    connections.reset_backoff(7)
+    assert connections.connection_delay(7) == 0

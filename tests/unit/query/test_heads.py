@@ -2,7 +2,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from neardup.errors import CacheUnavailableError, ClusterStoreUnavailableError
+from neardup.errors import CacheBehindError, CacheUnavailableError, ClusterStoreUnavailableError
 from neardup.testing import InMemoryClusterStore, InMemoryHeadCache, ledger_of, position_of
 from neardup.types import ImageId, Placement, Position
 from query.heads import Heads
@@ -15,16 +15,20 @@ class Cache(InMemoryHeadCache):
     def __init__(self, *, broken: str = "") -> None:
         super().__init__()
         self.broken = broken
+        self.asked = 0
 
-    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+    def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement | None]:
+        self.asked += 1
         if "read" in self.broken:
             raise CacheUnavailableError("gone")
+        if "behind" in self.broken:
+            raise CacheBehindError("behind")
         return super().placements(image_ids)
 
-    def fill(self, placements: Sequence[Placement], *, read_at: int) -> None:
+    def fill(self, placements: Sequence[Placement], *, absent: Sequence[ImageId] = (), read_at: int) -> None:
         if "fill" in self.broken:
             raise CacheUnavailableError("gone")
-        super().fill(placements, read_at=read_at)
+        super().fill(placements, absent=absent, read_at=read_at)
 
 
 class Store(InMemoryClusterStore):
@@ -78,16 +82,35 @@ def test_only_the_missing_are_asked_for() -> None:
     assert store.asked == [["a"], ["b", "c"]]
 
 
-def test_unknown_images_are_absent_and_not_remembered() -> None:
+def test_unknown_images_are_absent_and_remembered_as_that() -> None:
     store, cache = Store(4), Cache()
-    assert Heads(store, cache).placements([ImageId("?")]) == {}
-    assert cache.placements([ImageId("?")]) == {}
-    assert Heads(store, cache).placements([]) == {}
+    module = Heads(store, cache)
+    for _ in range(3):
+        assert module.placements([ImageId("?"), ImageId("a")]).keys() == {"a"}
+    assert store.asked == [["?", "a"]]
+    assert module.placements([]) == {}
+    assert (module.counts.hits, module.counts.known_absent, module.counts.misses) == (2, 2, 2)
+    assert module.counts.hit_rate == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize("broken", ["read", "fill", "read fill"])
+@pytest.mark.parametrize("broken", ["read", "fill", "read fill", "behind"])
 def test_losing_the_cache_costs_latency_only(broken: str) -> None:
     assert heads(Heads(Store(4), Cache(broken=broken)).placements(IDS)) == {"a": "a", "b": "c", "c": "c"}
+
+
+@pytest.mark.parametrize("broken", ["read", "behind"])
+def test_a_cache_that_fails_is_left_alone_for_a_moment(broken: str) -> None:
+    """A Redis that hangs costs a time-out; not each look-up shall pay it."""
+    cache, now = Cache(broken=broken), [0.0]
+    module = Heads(Store(4), cache, monotonic=lambda: now[0])
+    for _ in range(10):
+        assert heads(module.placements(IDS)) == {"a": "a", "b": "c", "c": "c"}
+    assert cache.asked == 1
+    now[0] = 1.5
+    cache.broken = ""
+    module.placements(IDS)
+    module.placements(IDS)
+    assert cache.asked == 3
 
 
 def test_losing_the_graph_is_told() -> None:
@@ -114,9 +137,9 @@ def test_the_position_is_read_before_the_placements() -> None:
     seen: list[int] = []
     original = cache.fill
 
-    def fill(placements: Sequence[Placement], *, read_at: int) -> None:
+    def fill(placements: Sequence[Placement], *, absent: Sequence[ImageId] = (), read_at: int) -> None:
         seen.append(read_at)
-        original(placements, read_at=read_at)
+        original(placements, absent=absent, read_at=read_at)
 
     cache.fill = fill  # type: ignore[method-assign]
     Heads(store, cache).placements([ImageId("b")])

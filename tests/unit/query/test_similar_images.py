@@ -10,6 +10,7 @@ from neardup.testing import (
     DigestEmbedder,
     InMemoryClusterStore,
     InMemoryHeadCache,
+    InMemoryHistory,
     InMemoryIndex,
     ledger_of,
     position_of,
@@ -54,6 +55,7 @@ def module(index: InMemoryIndex, store: InMemoryClusterStore, **rules: int) -> S
         scorer=CosineScorer(),
         store=store,
         heads=Heads(store, InMemoryHeadCache()),
+        history=InMemoryHistory(),
         **rules,
     )
 

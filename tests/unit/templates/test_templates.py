@@ -59,7 +59,11 @@ def test_every_field_of_a_document_is_in_the_mapping() -> None:
     )
     written = document_of_image(image).keys() | document_of_image(replace(image, searchable=False)).keys()
     assert load_template("images")["template"]["mappings"]["properties"].keys() == written
-    assert load_template("projections")["mappings"]["properties"].keys() == document_of_position(Position()).keys()
+    assert load_template("projections")["mappings"]["properties"].keys() == {
+        *document_of_position(Position()),
+        "generation",
+        "held",
+    }
 
 
 def test_a_document_golden() -> None:

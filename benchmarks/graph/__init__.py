@@ -1,0 +1,1 @@
+"""Reads of the graph and the head cache, measured: python -m benchmarks.graph."""

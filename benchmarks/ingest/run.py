@@ -1,0 +1,177 @@
+"""The order of things: the corpus grows, and each size is measured before the next."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from benchmarks.ingest.loading import load
+from benchmarks.ingest.measure import Outcome, measure
+from benchmarks.ingest.producer import Pace
+from benchmarks.ingest.workers import Roles
+from benchmarks.report import Cell, Report
+from neardup.cli.wiring import Wiring
+from neardup.settings import Settings
+from opensearch_templates.status import merge_segments
+
+__all__ = ["PARTS", "Plan", "run"]
+
+PARTS: Final = ("rate", "full", "deep", "duplicates", "burst")
+RATE: Final = 50
+_DEEP: Final = 2_500
+_USUAL_SHARE: Final = 0.2
+_SHARES: Final = (0.0, 0.5, 0.9)
+_WARM_UP_IMAGES: Final = 1_500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """How much. `sizes`: corpora; the figures are of `main`. `rate_seconds`, `full_seconds`: how long images arrive at
+    50 a second and at full speed; `full_seconds_main`: the latter at the main size. `proposers`: processes."""
+
+    sizes: tuple[int, ...]
+    main: int
+    rate_seconds: float
+    full_seconds: float
+    full_seconds_main: float
+    burst: int
+    proposers: int
+
+
+def run(report: Report, settings: Settings, plan: Plan, parts: frozenset[str]) -> None:
+    """Everything; the figures and rows go to `report`."""
+    wiring = Wiring(settings)
+    wiring.setup()
+    roles = Roles(settings, Path(settings.local.home) / "roles.log")
+    report.figures |= {"lost": 0, "doubled": 0}
+    held = 0
+    try:
+        for size in plan.sizes:
+            report.note(f"{size:,} images: loading the corpus")
+            rates = load(wiring, roles, range(held, size))
+            merge_segments(wiring.opensearch, wiring.index_names, 1)
+            report.row("corpus: images a second into each projection", images=size, **rates)
+            held = size
+            _Size(report, wiring, roles, plan, size).measure(parts)
+            report.flush()
+    finally:
+        wiring.close()
+
+
+class _Size:
+    """One corpus size, and what is measured on it."""
+
+    def __init__(self, report: Report, wiring: Wiring, roles: Roles, plan: Plan, size: int) -> None:
+        self._report = report
+        self._wiring = wiring
+        self._roles = roles
+        self._plan = plan
+        self._size = size
+
+    def measure(self, parts: frozenset[str]) -> None:
+        main = self._size == self._plan.main
+        counts = {"join": 1, "propose": self._plan.proposers, "assign": 1, "project": 1}
+        self._roles.overrides = {}
+        with self._roles.running(counts):
+            self._warm_up("usual")
+            if "rate" in parts:
+                outcome = self._one("at 50/s", rate=RATE, seconds=self._plan.rate_seconds)
+                if main:
+                    self._figures_at_rate(outcome)
+            if "full" in parts:
+                seconds = self._plan.full_seconds_main if main else self._plan.full_seconds
+                outcome = self._one("full speed", seconds=seconds)
+                if main:
+                    self._report.figures["images_per_second"] = outcome.middle_rate
+                    self._report.figures["cpu_ms_per_image"] = sum(outcome.cpu.values())
+            if main and "duplicates" in parts:
+                for share in _SHARES:
+                    self._one("full speed", seconds=self._plan.full_seconds, duplicates=share)
+            if main and "burst" in parts:
+                self._one("one image", seconds=1e6, count=self._plan.burst, copies_of_one=True)
+        if "deep" in parts:
+            # With one shared term a candidate, or few images would have so many candidates.
+            self._roles.overrides = {
+                "NEARDUP_SEARCH__CANDIDATE_LIMIT": str(_DEEP),
+                "NEARDUP_SEARCH__MINIMUM_OVERLAP": "1",
+            }
+            with self._roles.running(counts):
+                self._warm_up("deep")
+                self._one(f"at 50/s, N = {_DEEP}", rate=RATE, seconds=self._plan.rate_seconds)
+                self._one(f"full speed, N = {_DEEP}", seconds=self._plan.full_seconds)
+
+    def _warm_up(self, kind: str) -> None:
+        pace = Pace(
+            name=f"warm-up {kind} {self._size}", duplicates=_USUAL_SHARE, rate=0, count=_WARM_UP_IMAGES, seconds=120
+        )
+        measure(self._wiring, self._roles, pace)
+
+    def _one(
+        self,
+        name: str,
+        *,
+        seconds: float,
+        rate: float = 0,
+        duplicates: float = _USUAL_SHARE,
+        count: int = 10**9,
+        copies_of_one: bool = False,
+    ) -> Outcome:
+        self._report.note(f"{self._size:,} images: {name}, {duplicates:.0%} duplicates")
+        pace = Pace(
+            name=f"{name} {self._size} {duplicates}",
+            duplicates=duplicates,
+            rate=rate,
+            count=count,
+            seconds=seconds,
+            copies_of_one=copies_of_one,
+        )
+        outcome = measure(self._wiring, self._roles, pace)
+        self._rows(name, 1.0 if copies_of_one else duplicates, outcome)
+        return outcome
+
+    def _rows(self, name: str, duplicates: float, outcome: Outcome) -> None:
+        report, size = self._report, self._size
+        report.figures["lost"] += outcome.lost
+        report.figures["doubled"] += outcome.doubled
+        report.row(
+            "from both embeddings present to head readable",
+            corpus=size,
+            load=name,
+            duplicates=duplicates,
+            images=len(outcome.latencies),
+            **_seconds(outcome.latencies),
+            images_a_second=outcome.middle_rate,
+            cpu_ms=sum(outcome.cpu.values()),
+            joined=outcome.joined,
+            clusters=outcome.clusters,
+            lost=outcome.lost,
+            doubled=outcome.doubled,
+            busy=outcome.busy,
+            producer_late_s=outcome.published.late_seconds,
+        )
+        for stage, spent in outcome.stages.items():
+            report.row(
+                "by stage, ms", corpus=size, load=name, duplicates=duplicates, stage=stage, **_milliseconds(spent)
+            )
+        report.row("CPU ms an image", corpus=size, load=name, duplicates=duplicates, **_cells(outcome.cpu))
+        report.flush()
+
+    def _figures_at_rate(self, outcome: Outcome) -> None:
+        p50, p99 = np.percentile(outcome.latencies, (50, 99)).tolist()
+        self._report.figures |= {"p50_seconds_at_50": p50 / 1e3, "p99_seconds_at_50": p99 / 1e3}
+
+
+def _seconds(latencies: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> dict[str, Cell]:
+    p50, p95, p99 = (np.percentile(latencies, (50, 95, 99)) / 1e3).tolist()
+    return {"p50_s": p50, "p95_s": p95, "p99_s": p99}
+
+
+def _milliseconds(spent: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> dict[str, Cell]:
+    p50, p95, p99 = np.percentile(spent, (50, 95, 99)).tolist()
+    return {"p50": p50, "p95": p95, "p99": p99}
+
+
+def _cells(cpu: Mapping[str, float]) -> dict[str, Cell]:
+    return {**cpu, "all": sum(cpu.values())}

@@ -1,0 +1,118 @@
+"""Made-up images with clear margins: a copy scores above 0.99 with every other of its motif, other motifs below 0.02.
+
+So it is known beforehand which images belong together, whatever the order in which they come.
+"""
+
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from neardup.types import Embeddings, ImageId, Placement, Vector
+
+__all__ = ["Corpus", "Shot", "partition_of"]
+
+LSH_DIMENSION: Final = 256
+SCORE_DIMENSION: Final = 352
+_NOISE: Final = 0.01
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Shot:
+    """One image to publish. `late`: its embedding for the scorer comes after the grace."""
+
+    image_id: ImageId
+    version: int
+    embeddings: Embeddings
+    late: bool = False
+
+
+class Corpus:
+    """The images of one namespace. `published`: the newest version of each; `motif`: which belong together."""
+
+    def __init__(self, seed: str) -> None:
+        self._random = random.Random(seed)
+        self._numpy = np.random.default_rng(self._random.getrandbits(64))
+        self._motifs: list[Vector] = []
+        self._shots: dict[ImageId, Shot] = {}
+        self.published: dict[ImageId, int] = {}
+        self.motif: dict[ImageId, int] = {}
+        self._alone: list[ImageId] = []
+
+    def batch(self, size: int) -> list[Shot]:
+        """The next images: new ones, of known motifs and of new ones; some that come late; and now and then one sent
+        again, one in a newer version, and one that changes to another motif."""
+        return [self._any() for _ in range(size)]
+
+    def copies(self, motif: int, count: int) -> list[Shot]:
+        """That many new images of one motif."""
+        while len(self._motifs) <= motif:
+            self._new_motif()
+        return [self._new(motif) for _ in range(count)]
+
+    def expected(self) -> set[frozenset[ImageId]]:
+        """The clusters as sets of images."""
+        clusters: dict[int, set[ImageId]] = {}
+        for image_id, motif in self.motif.items():
+            clusters.setdefault(motif, set()).add(image_id)
+        return {frozenset(members) for members in clusters.values()}
+
+    def _any(self) -> Shot:
+        kind = self._random.random()
+        if kind < 0.1 and self._shots:
+            return self._random.choice(list(self._shots.values()))
+        if kind < 0.2 and self._shots:
+            before = self._random.choice(list(self._shots.values()))
+            return self._make(before.image_id, before.version + 1, self.motif[before.image_id])
+        if kind < 0.3 and self._alone and len(self._motifs) > 1:
+            image_id = self._alone.pop(self._random.randrange(len(self._alone)))
+            return self._make(image_id, self.published[image_id] + 1, self._shared_motif())
+        if kind < 0.4:
+            shot = self._new(-1 - len(self.published))
+            self._alone.append(shot.image_id)
+            return shot
+        return self._new(self._shared_motif(), late=kind > 0.85)
+
+    def _shared_motif(self) -> int:
+        if not self._motifs or self._random.random() < 0.15:
+            self._new_motif()
+        return self._random.randrange(len(self._motifs))
+
+    def _new_motif(self) -> None:
+        self._motifs.append(self._direction())
+
+    def _direction(self) -> Vector:
+        vector: Vector = self._numpy.normal(size=SCORE_DIMENSION).astype(np.float32)
+        return vector / np.linalg.norm(vector)
+
+    def _new(self, motif: int, *, late: bool = False) -> Shot:
+        # Mixed, so that neighbours are in different partitions.
+        name = f"{len(self.published) * 0x9E3779B1 % 2**32:08x}"
+        return self._make(ImageId(name), 1, motif, late=late)
+
+    def _make(self, image_id: ImageId, version: int, motif: int, *, late: bool = False) -> Shot:
+        """`motif` < 0: one that no other image has."""
+        centre = self._motifs[motif] if motif >= 0 else self._direction()
+        score = (centre + _NOISE * self._numpy.normal(size=SCORE_DIMENSION)).astype(np.float32)
+        if motif < 0 and image_id in self._shots:
+            score = self._shots[image_id].embeddings.score
+        shot = Shot(
+            image_id=image_id,
+            version=version,
+            embeddings=Embeddings(lsh=score[:LSH_DIMENSION], score=score),
+            late=late,
+        )
+        self._shots[image_id] = shot
+        self.published[image_id] = version
+        self.motif[image_id] = motif
+        return shot
+
+
+def partition_of(placements: Iterable[Placement]) -> set[frozenset[ImageId]]:
+    """The clusters as sets of images, whatever their names."""
+    clusters: dict[str, set[ImageId]] = {}
+    for placement in placements:
+        clusters.setdefault(placement.cluster_id, set()).add(placement.image_id)
+    return {frozenset(members) for members in clusters.values()}
