@@ -53,6 +53,6 @@ def test_look_alikes_stay_apart(
     result = as_json(neardup("demo", "--images", str(pictures), "--edits", "2", "--sheet", sheet, "--json"))
     assert isinstance(result, dict)
     assert result["photos"] >= 200
-    # Two pieces of one puzzle merge in some orders of arrival, nothing else does: docs/models.md, "The match threshold".
+    # Two pieces of one puzzle merge in some orders of arrival, nothing else: docs/models.md, "The match threshold".
     assert result["precision"] >= 0.98
     assert result["edits_found"] >= 0.8
