@@ -70,7 +70,7 @@ def test_another_client_by_the_documentation_alone(pipeline: PipelineFactory, sa
     running.drain()
     (letter,) = {one.source: one for one in read_dead_letters(running.wiring.kafka, running.wiring.topics)}.values()
     assert (letter.key, letter.value) == (name.encode(), None)
-    assert "deleting an image by such a message is not supported yet" in letter.reason
+    assert "images are not removed by messages" in letter.reason
     assert store.placements([name])[name].version == 4
 
 
