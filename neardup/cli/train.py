@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 import numpy as np
 import onnx
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from neardup.cli.output import json_option, print_json
@@ -257,6 +258,6 @@ def _tensorflow() -> Callable[..., Network]:
 @contextmanager
 def _progress(title: str, total: int) -> Iterator[training.Advance]:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns) as progress:
+    with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(title, total=total)
         yield lambda: progress.advance(task)
