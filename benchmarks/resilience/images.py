@@ -10,13 +10,14 @@ from typing import Final
 
 import numpy as np
 
+from neardup.embedder.signs import SIGNS
 from neardup.types import Embeddings, ImageId, Placement, Vector
 
 __all__ = ["Corpus", "Shot", "partition_of"]
 
 LSH_DIMENSION: Final = 256
-SCORE_DIMENSION: Final = 352
-_NOISE: Final = 0.01
+_NOISE: Final = 0.005
+_FLIPPED: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -84,8 +85,10 @@ class Corpus:
         self._motifs.append(self._direction())
 
     def _direction(self) -> Vector:
-        vector: Vector = self._numpy.normal(size=SCORE_DIMENSION).astype(np.float32)
-        return vector / np.linalg.norm(vector)
+        """A direction, and random signs: a score embedding as the default embedder makes it."""
+        vector = self._numpy.normal(size=LSH_DIMENSION)
+        signs = self._numpy.choice([-1.0, 1.0], size=SIGNS)
+        return np.concatenate([vector / np.linalg.norm(vector), signs]).astype(np.float32)
 
     def _new(self, motif: int, *, late: bool = False) -> Shot:
         # Mixed, so that neighbours are in different partitions.
@@ -95,7 +98,9 @@ class Corpus:
     def _make(self, image_id: ImageId, version: int, motif: int, *, late: bool = False) -> Shot:
         """`motif` < 0: one that no other image has."""
         centre = self._motifs[motif] if motif >= 0 else self._direction()
-        score = (centre + _NOISE * self._numpy.normal(size=SCORE_DIMENSION)).astype(np.float32)
+        score = centre.copy()
+        score[:LSH_DIMENSION] += _NOISE * self._numpy.normal(size=LSH_DIMENSION).astype(np.float32)
+        score[LSH_DIMENSION:] *= np.where(self._numpy.random(SIGNS) < _FLIPPED, -1, 1)
         if motif < 0 and image_id in self._shots:
             score = self._shots[image_id].embeddings.score
         shot = Shot(
