@@ -29,10 +29,11 @@ __all__ = ["KafkaLedger", "KafkaLedgerWriter", "KafkaProposalLog"]
 
 
 class KafkaLedger:
-    """Port Ledger, the reading half: any number of readers."""
+    """Port Ledger, the reading half: any number of readers. `wait_ms`: how long a look behind the last entry waits for
+    another."""
 
-    def __init__(self, kafka: Kafka, topics: Topics) -> None:
-        self._reader = PartitionReader(kafka, topics.ledger)
+    def __init__(self, kafka: Kafka, topics: Topics, *, wait_ms: int = 200) -> None:
+        self._reader = PartitionReader(kafka, topics.ledger, wait_ms=wait_ms)
 
     def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Entry]]:
         """The entries after a position."""

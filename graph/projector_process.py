@@ -16,6 +16,7 @@ __all__ = ["ProjectorProcess"]
 
 _ABSENT_SECONDS = 8.0
 _BATCH = 200
+_WAIT_MS = 500
 
 
 class ProjectorProcess:
@@ -92,7 +93,7 @@ class ProjectorProcess:
             raise self._failure
 
     def _follow(self, name: str, make: Callable[[], Projection]) -> None:
-        ledger = KafkaLedger(self._kafka, self._topics)
+        ledger = KafkaLedger(self._kafka, self._topics, wait_ms=_WAIT_MS)
         watchdog = Watchdog(f"project-{name}", seconds=120.0)
 
         def wait(seconds: float) -> bool:

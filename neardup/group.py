@@ -13,7 +13,7 @@ from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
 from neardup.errors import ConfigError, LogUnavailableError, RateLimitedError, UnavailableError
-from neardup.kafka import ANSWER_MS, Kafka, kafka_errors
+from neardup.kafka import ANSWER_MS, Kafka, kafka_errors, set_fetch_wait
 from neardup.watchdog import Watchdog
 
 __all__ = ["GroupMember", "PartitionsLostError", "StoppedError"]
@@ -24,6 +24,8 @@ _TOPICS_WITHIN_SECONDS = 15.0
 _QUIET_SECONDS = 20.0
 _ASK_ENDS_SECONDS = 1.0
 _ENOUGH_BYTES = 64 * 1024
+_IDLE_WAIT_MS = 500
+_IDLE_AFTER_SECONDS = 1.0
 
 
 class PartitionsLostError(Exception):
@@ -39,8 +41,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     `instance_id` makes the membership static: a restart within the session time-out gets its partitions back at once.
     `on_assigned` is called by `poll` before it returns records of new partitions, `on_revoked` inside the client's own
-    callback: it must not ask the brokers anything. `linger_ms`: the longest time that a record waits for others to be
-    read with it, unless there are many.
+    callback: it must not ask the brokers anything. `linger_ms`: while records keep coming, the longest time that one
+    waits for others to be read with it, unless there are many.
     """
 
     def __init__(
@@ -54,15 +56,13 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         session_timeout_ms: int = 10_000,
         linger_ms: int = 0,
     ) -> None:
-        # The broker waits, so that a batch costs one request whatever it holds.
-        config = {"fetch_min_bytes": _ENOUGH_BYTES, "fetch_max_wait_ms": linger_ms} if linger_ms else {}
         self.consumer = kafka.consumer(
             group_id=group,
             group_instance_id=instance_id,
             session_timeout_ms=session_timeout_ms,
             heartbeat_interval_ms=min(1000, session_timeout_ms // 4),
             partition_assignment_strategy=(RangePartitionAssignor,),
-            **config,
+            fetch_max_wait_ms=_IDLE_WAIT_MS,
         )
         self._group = group
         self._stop = stop
@@ -72,6 +72,9 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._watchdog = Watchdog(group)
         self._quiet_since = time.monotonic()
         self._behind = False
+        self._linger_ms = linger_ms
+        self._lingers = False
+        self._idle_at = 0.0
         self._ask_ends_at = 0.0
         self.on_revoked: Callable[[Sequence[TopicPartition]], None] = lambda _: None
         self.on_assigned: Callable[[Sequence[TopicPartition]], None] = lambda _: None
@@ -124,7 +127,21 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         records = [record for of_partition in polled.values() for record in of_partition]
         if records:
             self._quiet_since, self._behind = time.monotonic(), False
+        self._linger(streams=bool(records))
         return records
+
+    def _linger(self, *, streams: bool) -> None:
+        """While records keep coming the broker collects them, so that a batch costs one request whatever it holds. When
+        none come it answers with the first: asking again and again for nothing would cost more than the work."""
+        now = time.monotonic()
+        if streams:
+            self._idle_at = now + _IDLE_AFTER_SECONDS
+        lingers = self._linger_ms > 0 and now < self._idle_at
+        if lingers and not self._lingers:
+            set_fetch_wait(self.consumer, min_bytes=_ENOUGH_BYTES, max_wait_ms=self._linger_ms)
+        elif self._lingers and not lingers:
+            set_fetch_wait(self.consumer, min_bytes=1, max_wait_ms=_IDLE_WAIT_MS)
+        self._lingers = lingers
 
     def _expect_progress(self) -> None:
         """A client that brings nothing although there is something has lost its way: raises LogUnavailableError."""

@@ -30,6 +30,7 @@ __all__ = [
     "RenewedConsumer",
     "RenewedProducer",
     "kafka_errors",
+    "set_fetch_wait",
 ]
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
@@ -166,6 +167,12 @@ class Kafka:
         """An administration client."""
         with kafka_errors("connecting to Kafka"):
             return KafkaAdminClient(**self._connection)
+
+
+def set_fetch_wait(consumer: KafkaConsumer, *, min_bytes: int, max_wait_ms: int) -> None:
+    """From the next fetch on, have the brokers answer as soon as there is so much, or after this time. kafka-python
+    reads both for each request but offers them only when a consumer is made."""
+    consumer._fetcher.config |= {"fetch_min_bytes": min_bytes, "fetch_max_wait_ms": max_wait_ms}
 
 
 class RenewedConsumer:

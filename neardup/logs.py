@@ -11,6 +11,7 @@ from neardup.kafka import ANSWER_MS, Kafka, RenewedConsumer
 __all__ = ["PartitionReader"]
 
 _LONGEST_READ_SECONDS = 20.0
+_SHORTEST_WAIT_MS = 100
 
 
 class PartitionReader:
@@ -73,7 +74,7 @@ class PartitionReader:
         self._connection.close()
 
     def _open(self) -> KafkaConsumer:
-        consumer = self._kafka.consumer()
+        consumer = self._kafka.consumer(fetch_max_wait_ms=max(_SHORTEST_WAIT_MS, self._wait_ms))
         consumer.assign([self._partition])
         self._next = -1
         return consumer

@@ -195,9 +195,11 @@ class IngestSettings(_Group):
 
     grace_seconds: float = Field(600.0, gt=0, description="time the join waits for the second embedding")
     batch_images: int = Field(64, ge=1, le=1000, description="images that share a search, a Predict and a commit")
-    linger_ms: int = Field(50, ge=0, le=1000, description="longest wait for a batch to fill, in each of two steps")
+    linger_ms: int = Field(
+        100, ge=0, le=1000, description="longest wait for a batch to fill while images keep coming, in either step"
+    )
     index_linger_ms: int = Field(
-        500, ge=0, le=10_000, description="time between two refreshes of the index, unless much waits"
+        1000, ge=0, le=10_000, description="time between two refreshes of index and history, unless much waits"
     )
     join_limit: int = Field(
         100_000, ge=100, description="waiting embeddings a worker keeps, half of each side; a side with its half pauses"
@@ -216,7 +218,9 @@ class AssignSettings(_Group):
     """The assigner."""
 
     batch_proposals: int = Field(200, ge=1, le=5000, description="proposals decided in one transaction")
-    linger_ms: int = Field(20, ge=0, le=1000, description="longest wait for a transaction to fill")
+    linger_ms: int = Field(
+        40, ge=0, le=1000, description="longest wait for a transaction to fill while proposals keep coming"
+    )
     window: int = Field(20_000, ge=100, description="recent decisions kept in memory for overlap; > backlog limit")
     enough_members: int = Field(3, ge=1, description="matching members that satisfy the chain guard without the head")
     enough_exemplars: int = Field(

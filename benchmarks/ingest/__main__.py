@@ -16,6 +16,7 @@ from benchmarks.report import Report
 _QUICK = Plan(
     sizes=(10_000,),
     main=10_000,
+    warm_up=1_500,
     rate_seconds=20,
     full_seconds=15,
     full_seconds_main=30,
@@ -25,6 +26,7 @@ _QUICK = Plan(
 _FULL = Plan(
     sizes=(10_000, 100_000, 1_000_000),
     main=100_000,
+    warm_up=6_000,
     rate_seconds=60,
     full_seconds=60,
     full_seconds_main=300,

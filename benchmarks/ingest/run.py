@@ -1,5 +1,6 @@
 """The order of things: the corpus grows, and each size is measured before the next."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 from benchmarks.ingest.loading import load
 from benchmarks.ingest.measure import Outcome, measure
 from benchmarks.ingest.producer import Pace
-from benchmarks.ingest.workers import Roles
+from benchmarks.ingest.workers import Roles, cpu_seconds
 from benchmarks.report import Cell, Report
 from neardup.cli.wiring import Wiring
 from neardup.settings import Settings
@@ -18,21 +19,24 @@ from opensearch_templates.status import merge_segments
 
 __all__ = ["PARTS", "Plan", "run"]
 
-PARTS: Final = ("rate", "full", "deep", "duplicates", "burst")
+PARTS: Final = ("idle", "rate", "full", "deep", "duplicates", "burst")
 RATE: Final = 50
 _DEEP: Final = 2_500
 _USUAL_SHARE: Final = 0.2
 _SHARES: Final = (0.0, 0.5, 0.9)
-_WARM_UP_IMAGES: Final = 1_500
+_IDLE_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """How much. `sizes`: corpora; the figures are of `main`. `rate_seconds`, `full_seconds`: how long images arrive at
-    50 a second and at full speed; `full_seconds_main`: the latter at the main size. `proposers`: processes."""
+    """How much. `sizes`: corpora; the figures are of `main`. `warm_up`: images before anything is measured, for engines
+    that have just started take twice the CPU while they compile. `rate_seconds`, `full_seconds`: how long images
+    arrive at 50 a second and at full speed; `full_seconds_main`: the latter at the main size. `proposers`: processes.
+    """
 
     sizes: tuple[int, ...]
     main: int
+    warm_up: int
     rate_seconds: float
     full_seconds: float
     full_seconds_main: float
@@ -76,6 +80,8 @@ class _Size:
         self._roles.overrides = {}
         with self._roles.running(counts):
             self._warm_up("usual")
+            if main and "idle" in parts:
+                self._idle()
             if "rate" in parts:
                 outcome = self._one("at 50/s", rate=RATE, seconds=self._plan.rate_seconds)
                 if main:
@@ -104,9 +110,21 @@ class _Size:
 
     def _warm_up(self, kind: str) -> None:
         pace = Pace(
-            name=f"warm-up {kind} {self._size}", duplicates=_USUAL_SHARE, rate=0, count=_WARM_UP_IMAGES, seconds=120
+            name=f"warm-up {kind} {self._size}", duplicates=_USUAL_SHARE, rate=0, count=self._plan.warm_up, seconds=300
         )
         measure(self._wiring, self._roles, pace)
+
+    def _idle(self) -> None:
+        """What all of it costs while nothing comes."""
+        self._report.note(f"{self._size:,} images: nothing comes")
+        time.sleep(5)
+        before = cpu_seconds(self._wiring.settings, self._roles)
+        time.sleep(_IDLE_SECONDS)
+        after = cpu_seconds(self._wiring.settings, self._roles)
+        spent = {name: (after[name] - before[name]) / _IDLE_SECONDS * 1e3 for name in after}
+        self._report.row("CPU ms a second while nothing comes", corpus=self._size, **_cells(spent))
+        self._report.figures["idle_cpu_ms_per_second"] = sum(spent.values())
+        self._report.flush()
 
     def _one(
         self,

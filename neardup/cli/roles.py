@@ -130,9 +130,9 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             "history": lambda: wiring.history,
         },
         # Each step of the index ends in a refresh, which many images should share: the assigner's memory covers what
-        # searches do not find yet.
+        # searches do not find yet. So does each step of the history, which people read.
         batches={"index": 2000, "history": 2000},
-        linger_seconds={"index": wiring.settings.ingest.index_linger_ms / 1000},
+        linger_seconds=dict.fromkeys(("index", "history"), wiring.settings.ingest.index_linger_ms / 1000),
         beside={"alarms": partial(look_now_and_then, wiring.suspicious_clusters, every)} if every else {},
         instance_id=instance_id,
         stop=stop,

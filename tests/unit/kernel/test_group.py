@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ class Consumer:
         self.pausing = {"partition"}
         self.known_end: int | None = 7
         self.at = 7
+        self._fetcher = SimpleNamespace(config={})
 
     def partitions_for_topic(self, topic: str) -> set[int]:
         return {0}

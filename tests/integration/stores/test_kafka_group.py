@@ -1,0 +1,96 @@
+"""What a member of a group asks of the brokers while nothing comes, and while records keep coming."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from kafka.net.connection import KafkaConnection
+
+from neardup.group import GroupMember
+from neardup.kafka import Kafka
+from neardup.topic_setup import drop_topics, setup_topics
+from neardup.topics import Topics
+from tests.engines_fixture import EngineSettings
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def kafka(engine_settings: EngineSettings) -> Iterator[tuple[Kafka, Topics]]:
+    settings = engine_settings("groupmember").kafka.model_copy(update={"partitions": 2})
+    assert settings.bootstrap_servers is not None
+    kafka, topics = Kafka(settings, settings.bootstrap_servers), Topics("groupmember")
+    drop_topics(kafka, topics, settings)
+    setup_topics(kafka, topics, settings)
+    yield kafka, topics
+    drop_topics(kafka, topics, settings)
+
+
+@pytest.fixture
+def join(kafka: tuple[Kafka, Topics]) -> Iterator[Callable[[int], GroupMember]]:
+    members: list[GroupMember] = []
+    client, topics = kafka
+
+    def make(linger_ms: int) -> GroupMember:
+        member = GroupMember(
+            client,
+            topics=[topics.images],
+            group=topics.group("linger"),
+            instance_id=None,
+            stop=threading.Event(),
+            linger_ms=linger_ms,
+        )
+        members.append(member)
+        while not member.assigned:
+            member.poll(timeout_ms=100, max_records=10)
+        return member
+
+    yield make
+    for member in members:
+        member.close()
+
+
+def test_while_nothing_comes_the_brokers_are_hardly_asked(
+    join: Callable[[int], GroupMember], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = join(20)
+    asked: list[str] = []
+    send = KafkaConnection._send_request
+
+    def counted(connection: KafkaConnection, request: object, *args: object, **kwargs: object) -> object:
+        asked.append(type(request).__name__)
+        return send(connection, request, *args, **kwargs)
+
+    monkeypatch.setattr(KafkaConnection, "_send_request", counted)
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        assert not member.poll(timeout_ms=100, max_records=10)
+    # A linger of 20 ms would make 150.
+    assert 1 <= asked.count("FetchRequest") <= 12
+
+
+def test_records_that_keep_coming_are_read_in_batches(
+    join: Callable[[int], GroupMember], kafka: tuple[Kafka, Topics]
+) -> None:
+    client, topics = kafka
+    member = join(500)
+    done = threading.Event()
+
+    def produce() -> None:
+        producer = client.producer(linger_ms=0)
+        for number in range(60):
+            producer.send(topics.images, key=b"%d" % number, value=b"x").get(timeout=30)
+            time.sleep(0.03)
+        producer.close()
+        done.set()
+
+    thread = threading.Thread(target=produce)
+    thread.start()
+    batches: list[int] = []
+    while sum(batches) < 60:
+        if records := member.poll(timeout_ms=100, max_records=100):
+            batches.append(len(records))
+    thread.join()
+    assert done.is_set()
+    assert len(batches) <= 20
