@@ -5,7 +5,8 @@ Deterministic: the same requests give the same ledger.
 Search covers the decisions up to a proposal's `searched_seq`; `RecentImages` covers every one after it, so images that
 arrive together meet whatever the index shows. Where older images are is read from the graph, under the decisions that
 the graph has not applied yet. A command waits until the graph shows every entry before it, and the next proposal until
-the graph shows the command: so what commands do need not be known here a second time.
+the graph shows the command: so what commands do need not be known here a second time. Only erasures in different
+clusters are answered together, for none changes what the others come to.
 """
 
 from collections.abc import Sequence
@@ -20,7 +21,7 @@ from graph.recent import RecentPlacements, Remembered
 from graph.restore import Past
 from graph.said import concerned, said_of
 from graph.standing import Standing
-from neardup.commands import Command, Request
+from neardup.commands import Command, Erase, Request, named_by
 from neardup.entries import Decision, Evidence, ImageErased, NotMoved, Refused, Unchanged
 from neardup.errors import (
     ClusterStoreUnavailableError,
@@ -93,20 +94,45 @@ class Assigner:
         IncompatibleIndexError.
         """
         offset, first = batch[0]
-        if isinstance(first, Command):
-            return self._answer(offset, first)
-        proposals = [(at, one) for at, one in takewhile(_is_proposal, batch) if isinstance(one, Proposal)]
-        return self._decide_all(proposals)
+        if not isinstance(first, Command):
+            proposals = [(at, one) for at, one in takewhile(_is_proposal, batch) if isinstance(one, Proposal)]
+            return self._decide_all(proposals)
+        self._await_graph(self._seq)
+        self._placed.forget(self._seq)
+        world = World(self._store, self._standing)
+        if isinstance(first.body, Erase):
+            return self._erase_all(
+                [(at, one) for at, one in takewhile(_is_erasure, batch) if isinstance(one, Command)], world
+            )
+        return self._answer(offset, first, world)
 
-    def _answer(self, offset: int, command: Command) -> Outcome:
+    def _erase_all(self, batch: Sequence[tuple[int, Command]], world: World) -> Outcome:
+        """Answer commands that erase, up to one in a cluster that another one changes: the graph must show that first.
+        Producers delete many images at a time, and to wait for the graph after each would take minutes."""
+        placements = world.placements(name for _, command in batch for name in named_by(command.body))
+        outcome = Outcome(next_offset=batch[0][0])
+        changed: set[ClusterId] = set()
+        for offset, command in batch:
+            (image_id,) = named_by(command.body)
+            placement = placements.get(image_id)
+            if placement is not None and not self._standing.is_erased(image_id):
+                if placement.cluster_id in changed:
+                    break
+                changed.add(placement.cluster_id)
+            try:
+                outcome = outcome.then(self._answer(offset, command, world))
+            except UnavailableError:
+                if not outcome.entries:
+                    raise
+                break
+        return outcome
+
+    def _answer(self, offset: int, command: Command, world: World) -> Outcome:
         # By seq alone, as the memory: a successor that restored it knows the same commands.
         while self._commands and next(iter(self._commands.values())) <= self._seq - self._rules.window:
             del self._commands[next(iter(self._commands))]
         if command.command_id in self._commands:
             return Outcome(next_offset=offset + 1)
-        self._await_graph(self._seq)
-        self._placed.forget(self._seq)
-        world = World(self._store, self._standing)
         entries = answer_command(command, world, seq=self._seq + 1, offset=offset)
         moved = [entry for entry in entries if isinstance(entry, Decision)]
         known = self._codes_of([decision.image_id for decision in moved])
@@ -362,3 +388,7 @@ class Assigner:
 
 def _is_proposal(entry: tuple[int, Request]) -> bool:
     return isinstance(entry[1], Proposal)
+
+
+def _is_erasure(entry: tuple[int, Request]) -> bool:
+    return isinstance(entry[1], Command) and isinstance(entry[1].body, Erase)

@@ -26,11 +26,21 @@ class AssignerRules:
 class Outcome:
     """What a batch comes to. `requeue`: proposals to be searched again, older than the memory, scored by another model
     version than the one served now, or matching barred clusters only. `standing`: what the entries change of the
-    standing words. `erased`: images that came again although they were erased. `next_offset`: where to go on; a command
-    is answered by itself, and an engine that fails in the middle of a batch ends it early."""
+    standing words. `erased`: images that came again although they were erased. `next_offset`: where to go on: at a
+    command, where an engine failed, or behind the batch."""
 
     entries: tuple[Entry, ...] = ()
     requeue: tuple[Requeue, ...] = ()
     standing: tuple[StandingChange, ...] = ()
     erased: tuple[ImageId, ...] = ()
     next_offset: int
+
+    def then(self, later: "Outcome") -> "Outcome":
+        """This, and what came to be behind it."""
+        return Outcome(
+            entries=self.entries + later.entries,
+            requeue=self.requeue + later.requeue,
+            standing=self.standing + later.standing,
+            erased=self.erased + later.erased,
+            next_offset=later.next_offset,
+        )

@@ -1,16 +1,18 @@
-"""The join role on Kafka: both embedding topics in, complete images out."""
+"""The join role on Kafka: both embedding topics in, complete images out, and what producers delete."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import structlog
 from kafka import TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 
+from indexer.deletion import deletion
 from indexer.incomplete_sides import IncompleteSides
 from indexer.join import Arrival, Join, Pair, Parked, Side, image_of
 from indexer.join_output import JoinOutput, Message
+from neardup.commands import Command, named_by
 from neardup.crashpoints import crash_point
 from neardup.dead_letters import DeadLetters
 from neardup.errors import InvalidMessageError
@@ -21,7 +23,7 @@ from neardup.ports import Clock, ClusterStore, StandingLog
 from neardup.settings import IngestSettings
 from neardup.standing import ErasedImages
 from neardup.topics import Topics
-from neardup.types import ImageId
+from neardup.types import ImageId, Source
 
 __all__ = ["JoinWorker"]
 
@@ -61,6 +63,7 @@ class JoinWorker:
         self._look_at_ms = 0
         self._expire_at_ms = 0
         self._forgets = False
+        self._remembers_anew = False
         self._sides = {topics.lsh_embeddings: Side.LSH, topics.score_embeddings: Side.SCORE}
         self._join = Join(
             grace_ms=int(settings.grace_seconds * 1000),
@@ -111,6 +114,7 @@ class JoinWorker:
     def _assigned(self, partitions: Sequence[TopicPartition]) -> None:
         with kafka_errors("reading the ends of the embeddings"):
             self._written_before |= self._member.consumer.end_offsets(list(partitions), timeout_ms=5000)
+        self._remembers_anew = True
         for number in sorted({partition.partition for partition in partitions}):
             for entry in self._incomplete.entries(number):
                 if isinstance(entry, Parked):
@@ -133,22 +137,36 @@ class JoinWorker:
 
     def _take(self, records: Sequence[ConsumerRecord]) -> list[Message]:
         sent: list[Message] = []
+        deleted: set[ImageId] = set()
         for record in records:
             side = self._sides[record.topic]
             try:
-                arrival = self._arrival(side, record)
+                read = self._read(side, record)
             except InvalidMessageError as exc:
                 self._dead_letters.send(record, exc)
                 self._join.skip(side, record.partition, record.offset, record.timestamp)
                 continue
             self._dead_letters.accepted()
-            if arrival.image_id in self._erased:
-                self._join.skip(side, record.partition, record.offset, record.timestamp)
+            if isinstance(read, Command):
+                deleted.update(named_by(read.body))
+                sent.append(self._output.command(read))
+            elif read.image_id not in deleted and read.image_id not in self._erased:
+                pair = self._join.add(read)
+                if pair is not None:
+                    sent += self._complete(pair)
                 continue
-            pair = self._join.add(arrival)
-            if pair is not None:
-                sent += self._complete(pair)
-        return sent
+            self._join.skip(side, record.partition, record.offset, record.timestamp)
+        return sent + (self._drop(deleted.__contains__) if deleted else [])
+
+    def _read(self, side: Side, record: ConsumerRecord) -> Arrival | Command:
+        if record.value is not None:
+            return self._arrival(side, record)
+        source = Source(topic=record.topic, partition=record.partition, offset=record.offset)
+        return deletion(record.key, source, at_ms=record.timestamp)
+
+    def _drop(self, gone: Callable[[ImageId], bool]) -> list[Message]:
+        """Nothing waits for these images any more, and what was kept of them goes."""
+        return [self._output.gone(parked) for parked in self._join.drop(gone)]
 
     def _complete(self, pair: Pair) -> list[Message]:
         """The image of a pair, and the end of what was kept of it as incomplete."""
@@ -190,7 +208,7 @@ class JoinWorker:
         )
 
     def _drop_erased(self) -> list[Message]:
-        """Once a second, see whose images were erased: they wait no longer, and what was kept of them goes.
+        """Once a second, see whether images were erased.
 
         What was joined in that second comes to the assigner, who knows and removes it again.
         """
@@ -198,9 +216,12 @@ class JoinWorker:
         if now < self._look_at_ms:
             return []
         self._look_at_ms = now + _ASK_EVERY_MS
-        self._erased.apply(self._member.retrying("looking for erased images", self._standing.changes))
-        gone = self._join.drop(self._erased.__contains__) if self._erased else []
-        return [self._output.gone(parked) for parked in gone]
+        changes = self._member.retrying("looking for erased images", self._standing.changes)
+        self._erased.apply(changes)
+        if not self._erased or not (changes or self._remembers_anew):
+            return []
+        self._remembers_anew = False
+        return self._drop(self._erased.__contains__)
 
     def _drop_decided(self) -> None:
         """Stop waiting for partners that came before this worker did.

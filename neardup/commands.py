@@ -1,4 +1,6 @@
-"""What people tell the assigner: commands, in the one order with the proposals. Frozen values, no I/O.
+"""What people tell the assigner, and producers who delete images: commands, in the one order with the proposals.
+
+Frozen values, no I/O.
 
 Images and clusters are named by image ids; the id of a cluster will do as well. What they mean is decided when the
 command is, in the order of the log.

@@ -108,7 +108,7 @@ class Message(BaseModel):
     def decode(cls, raw: bytes | None) -> Self:
         """The message in these bytes. Raises InvalidMessageError naming the field that is wrong."""
         if raw is None:
-            raise InvalidMessageError("the message has no value; images are not removed by messages")
+            raise InvalidMessageError("the message has no value")
         try:
             return cls.model_validate_json(raw)
         except ValidationError as exc:

@@ -119,7 +119,7 @@ class RequeueRecord(Message):
 
 
 class CommandRecord(Message):
-    """A person's command on its way to the assigner."""
+    """A person's command, or a producer's deletion, on its way to the assigner."""
 
     kind: Literal["command"] = "command"
     command_id: UUID

@@ -38,7 +38,7 @@ class Topics:
 
     @property
     def proposals(self) -> str:
-        """Scored candidates and people's commands, one partition: the order of decisions."""
+        """Scored candidates and commands, one partition: the order of decisions."""
         return f"{self.namespace}.proposals"
 
     @property

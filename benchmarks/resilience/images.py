@@ -4,8 +4,9 @@ So it is known beforehand which images belong together, whatever the order in wh
 """
 
 import random
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -13,11 +14,13 @@ import numpy as np
 from neardup.embedder.signs import SIGNS
 from neardup.types import Embeddings, ImageId, Placement, Vector
 
-__all__ = ["Corpus", "Shot", "partition_of"]
+__all__ = ["Corpus", "Deletion", "Shot", "partition_of"]
 
 LSH_DIMENSION: Final = 256
 _NOISE: Final = 0.005
 _FLIPPED: Final = 0.01
+_DELETIONS_A_MOTIF: Final = 2
+"""Fewer than a cluster has exemplars: nobody can find a cluster whose exemplars are all gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -30,8 +33,18 @@ class Shot:
     late: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deletion:
+    """An image that its producer deletes, by a message without a value in one topic of embeddings or in both."""
+
+    image_id: ImageId
+    lsh: bool
+    score: bool
+
+
 class Corpus:
-    """The images of one namespace. `published`: the newest version of each; `motif`: which belong together."""
+    """The images of one namespace. `published`: the newest version of each that was not deleted; `motif`: which of them
+    belong together."""
 
     def __init__(self, seed: str) -> None:
         self._random = random.Random(seed)
@@ -41,10 +54,13 @@ class Corpus:
         self.published: dict[ImageId, int] = {}
         self.motif: dict[ImageId, int] = {}
         self._alone: list[ImageId] = []
+        self._made = 0
+        self._deleted: list[Shot] = []
+        self._deletions: Counter[int] = Counter()
 
-    def batch(self, size: int) -> list[Shot]:
-        """The next images: new ones, of known motifs and of new ones; some that come late; and now and then one sent
-        again, one in a newer version, and one that changes to another motif."""
+    def batch(self, size: int) -> list[Shot | Deletion]:
+        """The next images: new ones, of known motifs and of new ones; some that come late; now and then one sent again,
+        one in a newer version, and one that changes to another motif; and one that is deleted, or was."""
         return [self._any() for _ in range(size)]
 
     def copies(self, motif: int, count: int) -> list[Shot]:
@@ -60,7 +76,11 @@ class Corpus:
             clusters.setdefault(motif, set()).add(image_id)
         return {frozenset(members) for members in clusters.values()}
 
-    def _any(self) -> Shot:
+    def _any(self) -> Shot | Deletion:
+        kind = self._random.random()
+        return (self._delete() if kind < 0.04 else self._again() if kind < 0.07 else None) or self._shot()
+
+    def _shot(self) -> Shot:
         kind = self._random.random()
         if kind < 0.1 and self._shots:
             return self._random.choice(list(self._shots.values()))
@@ -71,10 +91,30 @@ class Corpus:
             image_id = self._alone.pop(self._random.randrange(len(self._alone)))
             return self._make(image_id, self.published[image_id] + 1, self._shared_motif())
         if kind < 0.4:
-            shot = self._new(-1 - len(self.published))
+            shot = self._new(-1 - self._made)
             self._alone.append(shot.image_id)
             return shot
         return self._new(self._shared_motif(), late=kind > 0.85)
+
+    def _delete(self) -> Deletion | None:
+        image_id = self._random.choice(list(self._shots) or [ImageId("")])
+        motif = self.motif.get(image_id)
+        if motif is None or self._deletions[motif] == _DELETIONS_A_MOTIF:
+            return None
+        self._deletions[motif] += 1
+        self._deleted.append(self._shots.pop(image_id))
+        del self.published[image_id], self.motif[image_id]
+        if image_id in self._alone:
+            self._alone.remove(image_id)
+        lsh, score = self._random.choice([(True, False), (False, True), (True, True)])
+        return Deletion(image_id=image_id, lsh=lsh, score=score)
+
+    def _again(self) -> Shot | None:
+        """An image that was deleted, as it was or in a newer version: it must not come back."""
+        if not self._deleted:
+            return None
+        shot = self._random.choice(self._deleted)
+        return replace(shot, version=shot.version + self._random.randint(0, 1), late=False)
 
     def _shared_motif(self) -> int:
         if not self._motifs or self._random.random() < 0.15:
@@ -92,7 +132,8 @@ class Corpus:
 
     def _new(self, motif: int, *, late: bool = False) -> Shot:
         # Mixed, so that neighbours are in different partitions.
-        name = f"{len(self.published) * 0x9E3779B1 % 2**32:08x}"
+        name = f"{self._made * 0x9E3779B1 % 2**32:08x}"
+        self._made += 1
         return self._make(ImageId(name), 1, motif, late=late)
 
     def _make(self, image_id: ImageId, version: int, motif: int, *, late: bool = False) -> Shot:

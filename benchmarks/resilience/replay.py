@@ -9,7 +9,7 @@ from graph.recent import RecentImages
 from graph.restore import Past
 from graph.standing import Standing
 from neardup.clock import SystemClock
-from neardup.commands import Request
+from neardup.commands import Command, Request
 from neardup.entries import Entry
 from neardup.ports import PairScorer
 from neardup.settings import Settings
@@ -53,17 +53,21 @@ def decide_again(
     )
     waiting = sorted(requests.items())
     decided: list[Entry] = []
+    told = False
     while waiting:
         batch = waiting[: rng.randint(1, _LARGEST_BATCH)]
+        # The graph follows now and then, as it does in life. A command waits for it, and so does what comes next.
+        if told or isinstance(batch[0][1], Command) or rng.random() < 0.5:
+            _apply(store, decided[store.position().seq :])
+        told = isinstance(batch[0][1], Command)
         outcome = assigner.decide(batch)
-        if outcome.entries and rng.random() < 0.5:
-            # The graph follows now and then, as it does in life.
-            _apply(store, [*decided[store.position().seq :], *outcome.entries])
         decided += outcome.entries
         waiting = [entry for entry in waiting if entry[0] >= outcome.next_offset]
     return decided
 
 
 def _apply(store: InMemoryClusterStore, entries: list[Entry]) -> None:
+    if not entries:
+        return
     last = entries[-1]
     store.apply(entries, upto=Position(seq=last.seq, ledger_offset=last.seq - 1, proposal_offset=last.proposal_offset))

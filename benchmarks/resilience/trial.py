@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from benchmarks.resilience.engines import with_timeouts
-from benchmarks.resilience.images import Corpus, Shot, partition_of
+from benchmarks.resilience.images import Corpus, Deletion, Shot, partition_of
 from benchmarks.resilience.replay import decide_again
 from benchmarks.resilience.workers import Workers
 from neardup.agreement import Disagreement, compare_ledgers
@@ -107,10 +107,13 @@ class Trial:
         self._producer = self.wiring.kafka.producer(linger_ms=0)
         self._late: list[Shot] = []
 
-    def publish(self, shots: Sequence[Shot]) -> None:
+    def publish(self, shots: Sequence[Shot | Deletion]) -> None:
         """Return when they are durable; the second halves of the late ones are kept for `publish_late`."""
         topics = self.wiring.topics
         for shot in shots:
+            if isinstance(shot, Deletion):
+                self._delete(shot)
+                continue
             self._send(topics.lsh_embeddings, shot, shot.embeddings.lsh)
             if shot.late:
                 self._late.append(shot)
@@ -181,6 +184,13 @@ class Trial:
         message = EmbeddingMessage.create(image_id=shot.image_id, version=shot.version, embedding=embedding)
         with kafka_errors("publishing"):
             self._producer.send(topic, key=message.image_id.encode(), value=message.encode())
+
+    def _delete(self, deletion: Deletion) -> None:
+        topics = self.wiring.topics
+        for topic, wanted in ((topics.lsh_embeddings, deletion.lsh), (topics.score_embeddings, deletion.score)):
+            if wanted:
+                with kafka_errors("publishing"):
+                    self._producer.send(topic, key=deletion.image_id.encode(), value=None)
 
     def _flush(self) -> None:
         with kafka_errors("publishing"):

@@ -25,7 +25,8 @@ def mentions_of(wiring: "Wiring", image_id: ImageId) -> list[Mention]:
     """Every place that keeps the id, or what was made of the image. Raises LogUnavailableError."""
     topics = wiring.topics
     hours = retention_hours(
-        wiring.kafka, [topics.lsh_embeddings, topics.score_embeddings, topics.proposals, topics.requeue]
+        wiring.kafka,
+        [topics.lsh_embeddings, topics.score_embeddings, topics.proposals, topics.requeue, topics.moves],
     )
     found = [Mention(topic, _until(kept)) for topic, kept in hours.items()]
     found += [
@@ -35,7 +36,12 @@ def mentions_of(wiring: "Wiring", image_id: ImageId) -> list[Mention]:
     letters = [letter.offset for letter in read_dead_letters(wiring.kafka, topics) if letter.key == image_id.encode()]
     if letters:
         found.append(Mention(topics.dead_letters, f"for good, offsets {', '.join(map(str, letters))}"))
-    return [*found, Mention(topics.ledger, "for good: its decisions, and that it was erased")]
+    return [
+        *found,
+        Mention(topics.ledger, "for good: its decisions, and that it was erased"),
+        Mention("the history in OpenSearch", "for good: what the ledger says of it"),
+        Mention(f"the graph, the cache and {topics.clusters}", "as the name of a cluster, if it was its first head"),
+    ]
 
 
 def _until(hours: float | None) -> str:

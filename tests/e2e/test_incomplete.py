@@ -44,7 +44,15 @@ def test_what_stays_incomplete_is_listed_and_completed_late(
     assert {(one["version"], one["missing"]) for one in listed["images"]} == {(1, "score")}
     assert "5 incomplete images" in neardup("incomplete", "list", namespace="late").stdout
 
-    _send(running, sample, "score", names)
+    # What its producer deletes is not waited for any more, and a late partner does not bring it back.
+    deleted = names.pop()
+    producer = running.wiring.kafka.producer()
+    producer.send(running.wiring.topics.score_embeddings, key=deleted.encode(), value=None)
+    producer.close()
+    _wait(running, lambda: deleted not in _incomplete(running))
+    assert len(_incomplete(running)) == len(names)
+
+    _send(running, sample, "score", [*names, deleted])
     _wait(running, lambda: not _incomplete(running))
     running.drain()
     assert_projections_equal_ledger(running.wiring, names)

@@ -1,5 +1,6 @@
 """What each command comes to, on the real assigner over the ports in memory."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -33,7 +34,9 @@ from neardup.entries import (
     VerdictGiven,
     VerdictWithdrawn,
 )
-from neardup.types import ClusterId, ImageId
+from neardup.errors import ClusterStoreUnavailableError
+from neardup.testing import InMemoryClusterStore
+from neardup.types import ClusterId, ImageId, Placement
 from tests.unit.graph.pipeline import Pipeline, clusters_of, make_image
 
 A, B, C, X, Z = map(ImageId, "abcxz")
@@ -482,6 +485,52 @@ def test_an_image_on_its_way_can_be_erased(world: Pipeline) -> None:
     entry = only(world.tell(Erase(image_id=X)), ImageErased)
     assert (entry.cluster_id, entry.head) == (None, None)
     assert world.arrive(make_image("x", 0)) == []
+
+
+def test_erasures_are_answered_together_as_long_as_none_changes_the_cluster_of_another(world: Pipeline) -> None:
+    """Producers delete many images at a time: to wait for the graph after each would take minutes."""
+    for image_id in (B, X, Z, B, A):
+        world.command(Erase(image_id=image_id))
+    world.propose(make_image("n", 0))
+    batch = world.proposals.read(offset=world.next_offset, limit=10)
+    outcome = world.assigner.decide(batch)
+    assert [type(entry) for entry in outcome.entries] == [ImageErased, ImageErased, ImageErased, Unchanged]
+    assert [entry.proposal_offset for entry in outcome.entries] == [offset for offset, _ in batch[:4]]
+    assert (outcome.erased, outcome.next_offset) == ((B, X, Z), batch[4][0])
+    world.restart()
+    world.settle()
+    assert clusters(world) == {"c": "cn", "y": "y"}
+
+
+def test_an_erasure_that_fails_does_not_take_those_before_it_along() -> None:
+    class Failing(InMemoryClusterStore):
+        asked, answers = 0, 10**6
+
+        def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+            self.asked += 1
+            if self.asked > self.answers:
+                raise ClusterStoreUnavailableError("away")
+            return super().placements(image_ids)
+
+    store = Failing()
+    world = Pipeline(store=store)
+    world.arrive(make_image("a", 0), make_image("z", FAR))
+    world.project()
+    for image_id in (A, Z):
+        world.command(Erase(image_id=image_id))
+    batch = world.proposals.read(offset=world.next_offset, limit=10)
+    store.answers = store.asked + 1
+    with pytest.raises(ClusterStoreUnavailableError):
+        world.assigner.decide(batch)
+    store.answers = store.asked + 2
+    outcome = world.assigner.decide(batch)
+    assert ([type(entry) for entry in outcome.entries], outcome.next_offset) == ([ImageErased], batch[1][0])
+    store.answers = 10**6
+    world.writer.append(outcome.entries, standing=outcome.standing, erased=outcome.erased)
+    world.next_offset = outcome.next_offset
+    world.settle()
+    assert clusters(world) == {}
+    assert world.ledger.erased == ["a", "z"]
 
 
 def test_erasing_a_head_names_the_next(world: Pipeline) -> None:

@@ -1,4 +1,4 @@
-"""The join under every interleaving of both sides, restarts, lost partitions, expiry and late partners.
+"""The join under every interleaving of both sides, deletions, restarts, lost partitions, expiry and late partners.
 
 The machine is the worker around the join, reduced to what lives where: topics, written messages and committed offsets
 survive a crash; everything else is in the join. What was written is decided at some later time, in order.
@@ -27,9 +27,12 @@ VERSIONS = st.integers(1, 2)
 
 @dataclass(frozen=True)
 class Record:
+    """An embedding of `key`, or the deletion of an image, or, with neither, a dead letter."""
+
     key: Key | None
     serial: int
     at_ms: int
+    deletes: ImageId | None = None
 
 
 class JoinMachine(RuleBasedStateMachine):
@@ -43,6 +46,8 @@ class JoinMachine(RuleBasedStateMachine):
         self.incomplete: list[tuple[Parked, Arrival] | Key] = []
         self.written: dict[Key, list[Image]] = {}
         self.decided: dict[ImageId, int] = {}
+        self.commands: list[ImageId] = []
+        self.erased: set[ImageId] = set()
         # What does not.
         self.join = Join(grace_ms=GRACE)
         self.next: dict[Lane, int] = dict.fromkeys(LANES, 0)
@@ -50,6 +55,9 @@ class JoinMachine(RuleBasedStateMachine):
         self.frontier: dict[Lane, int] = {}
         self.unfinished: dict[Lane, dict[int, Record]] = {lane: {} for lane in LANES}
         self.unwritten: list[tuple[Image | None, Parked | None, Arrival | None]] = []
+        self.unsent: list[ImageId] = []
+        self.seen_erased: set[ImageId] = set()
+        self.remembers_anew = False
         self.ends_at_assignment: dict[Lane, int] = dict.fromkeys(LANES, 0)
 
     # The world.
@@ -65,6 +73,11 @@ class JoinMachine(RuleBasedStateMachine):
         for side in Side:
             self.produce(side, name, version, valid=True)
 
+    @rule(side=SIDES, name=NAMES)
+    def delete(self, side: Side, name: str) -> None:
+        self.serial += 1
+        self.topics[side, PARTITIONS[name]].append(Record(None, self.serial, self.now, ImageId(name)))
+
     @rule(milliseconds=st.integers(1, 2 * GRACE))
     def time_passes(self, milliseconds: int) -> None:
         self.now += milliseconds
@@ -75,12 +88,16 @@ class JoinMachine(RuleBasedStateMachine):
     @rule(lane=st.sampled_from(LANES), count=st.integers(1, 5))
     def poll(self, lane: Lane, count: int) -> None:
         side, partition = lane
+        deleted: set[ImageId] = set()
         for offset in range(self.next[lane], min(self.next[lane] + count, len(self.topics[lane]))):
             record = self.topics[lane][offset]
             self.next[lane] = offset + 1
             self.read.add(lane)
             self.frontier[lane] = max(self.frontier.get(lane, 0), record.at_ms)
-            if record.key is None:
+            if record.deletes is not None:
+                deleted.add(record.deletes)
+                self.unsent.append(record.deletes)
+            if record.key is None or record.key[0] in deleted | self.seen_erased:
                 self.join.skip(side, partition, offset, record.at_ms)
                 continue
             arrival = self.arrival(lane, offset)
@@ -104,6 +121,25 @@ class JoinMachine(RuleBasedStateMachine):
             image = image_of(pair.arrival, other)
             self.check(image)
             self.unwritten.append((image, pair.parked, None))
+        self.drop(deleted)
+
+    @precondition(lambda self: all(alone is None for _, _, alone in self.unwritten))
+    @rule()
+    def look_for_erased(self) -> None:
+        """What a predecessor, another worker or a person erased. Without news, everything was looked at before."""
+        if self.seen_erased != self.erased or self.remembers_anew:
+            self.remembers_anew = False
+            self.seen_erased = set(self.erased)
+            self.drop(self.seen_erased)
+
+    def drop(self, gone: set[ImageId]) -> None:
+        for lane, records in self.unfinished.items():
+            self.unfinished[lane] = {
+                offset: record for offset, record in records.items() if record.key and record.key[0] not in gone
+            }
+        for parked in self.join.drop(gone.__contains__):
+            assert parked.image_id in gone
+            self.unwritten.append((None, parked, None))
 
     @rule(lane=st.sampled_from(LANES))
     def caught_up(self, lane: Lane) -> None:
@@ -142,9 +178,11 @@ class JoinMachine(RuleBasedStateMachine):
 
     @rule()
     def decide(self) -> None:
-        """The rest of the path comes to what was written so far."""
+        """The rest of the path comes to what was written so far. What was erased is gone, and stays gone."""
+        self.erased.update(self.commands)
         for image_id, version in self.written:
             self.decided[image_id] = max(version, self.decided.get(image_id, 0))
+        self.decided = {image_id: version for image_id, version in self.decided.items() if image_id not in self.erased}
 
     @rule()
     def write(self) -> None:
@@ -156,6 +194,8 @@ class JoinMachine(RuleBasedStateMachine):
 
     def write_images(self) -> None:
         """What has contents goes first, before what takes a parked side away."""
+        self.commands += self.unsent
+        self.unsent = []
         for image, _, alone in self.unwritten:
             if image is not None:
                 self.written.setdefault((image.image_id, image.version), []).append(image)
@@ -170,7 +210,7 @@ class JoinMachine(RuleBasedStateMachine):
                 self.incomplete.append((parked, alone))
                 self.join.park(parked)
 
-    @precondition(lambda self: not self.unwritten)
+    @precondition(lambda self: not self.unwritten and not self.unsent)
     @rule()
     def commit(self) -> None:
         for lane in LANES:
@@ -201,10 +241,12 @@ class JoinMachine(RuleBasedStateMachine):
     def crash(self) -> None:
         self.join = Join(grace_ms=GRACE)
         self.unwritten = []
+        self.unsent = []
+        self.seen_erased = set()
         for partition in (0, 1):
             self.assign(partition)
 
-    @precondition(lambda self: not self.unwritten)
+    @precondition(lambda self: not self.unwritten and not self.unsent)
     @rule(partition=st.integers(0, 1))
     def lose_and_get_back(self, partition: int) -> None:
         self.join.forget(partition)
@@ -218,6 +260,7 @@ class JoinMachine(RuleBasedStateMachine):
             self.read.discard(lane)
             self.frontier.pop(lane, None)
             self.unfinished[lane] = {}
+        self.remembers_anew = True
         for parked in self.kept().values():
             if parked.partition == partition:
                 self.join.park(parked)
@@ -248,14 +291,18 @@ class JoinMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         """Everything is read to the end, and the grace is over: then no image whose two sides came is missing, the
-        bytes of every other side are kept, and nothing waits."""
+        bytes of every other side are kept, and nothing waits. Of what was deleted, nothing is there."""
         self.write()
         for lane in LANES:
             self.poll(lane, len(self.topics[lane]))
         self.write()
         self.decide()
+        self.look_for_erased()
         self.a_quiet_time()
         assert self.join.waiting == 0
+        deleted = {record.deletes for records in self.topics.values() for record in records} - {None}
+        assert self.erased == deleted
+        assert not any(image_id in deleted for image_id in self.decided)
         assert all(self.committed[lane] == len(self.topics[lane]) for lane in self.read)
         sides: dict[Key, set[Side]] = {}
         for (side, _), records in self.topics.items():
@@ -263,8 +310,9 @@ class JoinMachine(RuleBasedStateMachine):
                 if record.key is not None:
                     sides.setdefault(record.key, set()).add(side)
         kept = self.kept()
+        assert not any(image_id in deleted for image_id, _ in kept)
         for (image_id, version), came in sides.items():
-            if not self.is_decided((image_id, version)):
+            if image_id not in deleted and not self.is_decided((image_id, version)):
                 assert len(came) == 1, f"{image_id} in version {version} was lost"
                 assert {kept[image_id, version].side} == came
 
