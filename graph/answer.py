@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from graph.standing import Standing
-from neardup.commands import Command, sentence_of
+from neardup.commands import Command, in_words
 from neardup.commands import named_by as named
 from neardup.entries import Decision, Entry, HeadChanged, Refused, Rule, Unchanged
 from neardup.ports import ClusterStore
@@ -157,7 +157,7 @@ class Answer:
     def _only(self, kind: Callable[..., Entry], because: str) -> None:
         self.entries.clear()
         body = self.command.body
-        self.add(kind, command=sentence_of(body), images=named(body)[:_NAMED_AT_MOST], because=because)
+        self.add(kind, command=in_words(body), images=named(body)[:_NAMED_AT_MOST], because=because)
 
 
 def free_cluster_id(store: ClusterStore, image_id: ImageId, seq: int) -> ClusterId:

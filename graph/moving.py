@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from graph.answer import AlreadySoError, Answer, RefusedError, World
 from neardup.commands import Force, Move, Unforce
-from neardup.entries import NotMoved, Unforced
+from neardup.entries import HeadChanged, NotMoved, Rule, Unforced
 from neardup.types import ClusterInfo, ImageId, Placement
 
 __all__ = ["force", "move", "unforce"]
@@ -43,15 +43,18 @@ def move(answer: Answer, world: World, body: Move) -> None:
     already = _already(world, body, movers, target)
     movers = [placement for placement in movers if placement.image_id not in already]
     movers = _obeying_verdicts(world, movers, target, kept, together=body.to != "each")
-    if not movers and not kept:
+    head = None if body.head in kept else _head_to_be(world, body, movers, target)
+    if not movers and not kept and head is None:
         raise AlreadySoError("they are there already")
-    _move_all(answer, world, movers, target, together=body.to == "own")
+    _move_all(answer, world, movers, target, rule=body.rule, together=body.to == "own")
+    if head is not None:
+        _make_head(answer, body, head, alone=not movers)
     if kept:
         answer.add(NotMoved, images=tuple(kept.items()))
 
 
 def _move_all(
-    answer: Answer, world: World, movers: list[Placement], target: ClusterInfo | None, *, together: bool
+    answer: Answer, world: World, movers: list[Placement], target: ClusterInfo | None, *, rule: Rule, together: bool
 ) -> None:
     if not movers:
         return
@@ -64,7 +67,27 @@ def _move_all(
     else:
         places = list(zip(world.new_cluster_ids(ids, answer.next_seq), ids, strict=True))
     for placement, (cluster_id, head) in zip(movers, places, strict=True):
-        answer.move(placement, to=cluster_id, head=head, rule="moved")
+        answer.move(placement, to=cluster_id, head=head, rule=rule)
+
+
+def _head_to_be(
+    world: World, body: Move, movers: list[Placement], target: ClusterInfo | None
+) -> tuple[ClusterInfo, Placement] | None:
+    """The cluster and its new head, when the move names another one than it has and that will be in it."""
+    if target is None or body.head is None or target.head == body.head:
+        return None
+    placement = world.placements([body.head]).get(body.head)
+    if placement is None or (placement not in movers and placement.cluster_id != target.cluster_id):
+        return None
+    return target, placement
+
+
+def _make_head(answer: Answer, body: Move, head: tuple[ClusterInfo, Placement], *, alone: bool) -> None:
+    target, placement = head
+    answer.add(HeadChanged, cluster_id=target.cluster_id, head=placement.image_id, previous_head=target.head)
+    if alone:
+        # By itself, a change of the head would pass for a promotion.
+        answer.move(placement, to=target.cluster_id, head=placement.image_id, rule=body.rule)
 
 
 def _fit(world: World, body: Move, kept: dict[ImageId, str]) -> list[Placement]:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable
 
-from graph.verdicts import Verdicts
 from neardup.entries import Entry
 from neardup.standing import (
     ErasedImages,
@@ -16,6 +15,7 @@ from neardup.standing import (
     changes_of,
 )
 from neardup.types import ClusterId, ImageId
+from neardup.verdicts import Verdicts
 
 __all__ = ["Standing"]
 

@@ -301,6 +301,8 @@ class JoinWorker:
         offsets = {}
         for partition in self._member.consumer.assignment():
             passed = self._member.passed(partition)
+            if passed is None:
+                continue
             offset = self._join.committable(self._sides[partition.topic], partition.partition, passed=passed)
             if offset is not None and offset != self._committed.get(partition):
                 offsets[partition] = offset

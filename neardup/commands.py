@@ -27,8 +27,8 @@ __all__ = [
     "Unmerge",
     "Verdict",
     "Withdraw",
+    "in_words",
     "named_by",
-    "sentence_of",
 ]
 
 LARGEST_MOVE: Final = 1000
@@ -100,14 +100,16 @@ class Promote:
 class Move:
     """Move images, each only if the seq of its decision is still the one given.
 
-    `to`: `cluster`, into the one of `into`; `own`, together into a new one whose head is the first; `each`, every one
-    into a new one of its own.
+    `to`: `cluster`, into the one of `into`, whose head is `head` then, if it is given and in it; `own`, together into a
+    new one whose head is the first; `each`, every one into a new one of its own. `rule`: that of the decisions.
     """
 
     kind: Literal["move"] = "move"
     images: tuple[tuple[ImageId, int], ...]
     to: Literal["cluster", "own", "each"]
     into: ImageId | None = None
+    head: ImageId | None = None
+    rule: Literal["moved", "rolled-back"] = "moved"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,10 +162,10 @@ def named_by(body: CommandBody) -> tuple[ImageId, ...]:
             return (body.cluster,)
         case Move():
             images = tuple(image_id for image_id, _ in body.images)
-            return images if body.into is None else (*images, body.into)
+            return (*images, *(name for name in (body.into, body.head) if name is not None))
 
 
-def sentence_of(body: CommandBody) -> str:
+def in_words(body: CommandBody) -> str:
     """A command in words, such as: force 'a' into the cluster of 'b'."""
     match body:
         case Force():

@@ -42,11 +42,13 @@ Rule = Literal[
     "must-link",
     "forced",
     "moved",
+    "rolled-back",
     "verdict-left",
 ]
 """Why an image went where it is. The first five make it a head. `head-kept`: a head that has members and came again in
-a new version stays head. The last four are people's words: `must-link`, it belongs with another image; `forced`,
-somebody put it there; `moved`, somebody moved it; `verdict-left`, it left because of a cannot-link."""
+a new version stays head. The last five are people's words: `must-link`, it belongs with another image; `forced`,
+somebody put it there; `moved`, somebody moved it; `rolled-back`, somebody undid decisions, this image's among them;
+`verdict-left`, it left because of a cannot-link."""
 
 Link = Literal["must-link", "cannot-link"]
 """What a person says of two images: always in one cluster, or never."""

@@ -191,11 +191,13 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                 if end is not None and consumer.position(partition, timeout_ms=ANSWER_MS) >= end
             ]
 
-    def passed(self, partition: TopicPartition) -> int:
-        """The offset to which everything of an assigned partition has been given by `poll`. Markers of transactions
-        count: after a producer that uses them, this is beyond the last record. Raises LogUnavailableError."""
+    def passed(self, partition: TopicPartition) -> int | None:
+        """The offset to which everything of an assigned partition has been given by `poll`; None while nobody knows.
+        Markers of transactions count: after a producer that uses them, this is beyond the last record. Raises
+        LogUnavailableError."""
         with kafka_errors(f"reading the position of {self._group}"):
-            return int(self.consumer.position(partition, timeout_ms=ANSWER_MS) or 0)
+            position: int | None = self.consumer.position(partition, timeout_ms=ANSWER_MS)
+            return position
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""
@@ -208,14 +210,9 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             )
 
     def commit_finished(self) -> None:
-        """Commit where reading stands, when all that `poll` has returned is finished. The marks that transactions leave
-        in a log take offsets and are returned to nobody; uncommitted they would look like something left to do.
-
-        Raises LogUnavailableError, FencedError.
-        """
-        consumer = self.consumer
-        with kafka_errors(f"reading the positions of {self._group}"):
-            positions = {one: consumer.position(one, timeout_ms=ANSWER_MS) for one in consumer.assignment()}
+        """Commit what has been `passed`, when all that `poll` has returned is finished: uncommitted, the marks of
+        transactions would look like something left to do. Raises LogUnavailableError, FencedError."""
+        positions = {one: self.passed(one) for one in self.consumer.assignment()}
         passed = {one: at for one, at in positions.items() if at is not None and at != self._finished.get(one)}
         self.commit(passed)
         self._finished |= passed

@@ -172,6 +172,8 @@ def _check_move(move: Move) -> None:
         raise ValueError("images: one is named twice")
     if (move.to == "cluster") != (move.into is not None):
         raise ValueError("into: goes with to = cluster, and only with that")
+    if move.head is not None and move.to != "cluster":
+        raise ValueError("head: goes only with to = cluster")
 
 
 _REQUEST: TypeAdapter[ProposalRecord | CommandRecord] = TypeAdapter(

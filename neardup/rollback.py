@@ -5,206 +5,247 @@ A rollback appends to the ledger, it takes nothing away. What a person decided i
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from neardup.clusters import ClusterState
-from neardup.commands import LARGEST_MOVE, CommandBody, Move, Promote
-from neardup.entries import Decision, Entry, Unforced, VerdictGiven, VerdictWithdrawn
+from neardup.commands import LARGEST_MOVE, Move
+from neardup.entries import (
+    ClusterMerged,
+    ClusterUnmerged,
+    Decision,
+    Entry,
+    HeadChanged,
+    ImageErased,
+    Unforced,
+    VerdictGiven,
+    VerdictWithdrawn,
+)
+from neardup.regrouping import Cell, Change, Regrouping
 from neardup.types import ClusterId, ImageId
+from neardup.verdicts import Verdicts
 
-__all__ = ["ASSIGNER", "Change", "Plan", "plan_back_to", "plan_without"]
+__all__ = ["ASSIGNER", "Plan", "plan_back_to", "plan_without"]
 
 ASSIGNER = "assigner"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
-    """An image that moves: from its cluster now `to` another one, None for one of its own."""
-
-    image_id: ImageId
-    seq: int
-    cluster_id: ClusterId
-    to: ClusterId | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """`commands` bring it about, in this order, each image only if nothing was decided about it meanwhile. `kept`: what
-    stays although it was to go back, with the reason. `again`: images that were not decided at that time; they are
-    processed again."""
+    """`commands` bring `changes` about, in this order, each image only if nothing was decided about it meanwhile.
+
+    `kept`: what stays although it was to go back, with the reason. `again`: images that were not decided at that time;
+    they are processed again. What was erased stays erased. An image that goes back and was head then is head again,
+    unless a person has said something about the present head since.
+    """
 
     changes: tuple[Change, ...]
-    commands: tuple[CommandBody, ...]
+    commands: tuple[Move, ...]
     kept: tuple[tuple[ImageId, str], ...]
     again: tuple[ImageId, ...]
 
 
-def plan_back_to(entries: Sequence[Entry], seq: int, *, cluster: ClusterId | None = None) -> Plan:
-    """Back to where the ledger was after `seq`. `cluster`: only images that are in it now, or were in it then.
+def plan_back_to(
+    entries: Sequence[Entry], seq: int, *, cluster: ClusterId | None = None, largest: int = LARGEST_MOVE
+) -> Plan:
+    """Back to where the ledger was after `seq`. `cluster`: only images that are in it now, or were in it then, or were
+    taken out of it by a rollback since.
 
-    Raises ValueError for a seq that the ledger does not have.
+    An image goes back when it has left its cluster since, or was not there yet. Raises ValueError for a seq that the
+    ledger does not have.
     """
     if not 0 <= seq <= len(entries):
         raise ValueError(f"to: seq {seq} is not between 0 and {len(entries)}")
     then, now = ClusterState(entries[:seq]), ClusterState(entries)
-    later = [entry for entry in entries[seq:] if isinstance(entry, Decision)]
-    wanted: dict[ImageId, ClusterId | None] = {}
-    for image_id in dict.fromkeys(decision.image_id for decision in later):
-        was, is_now = then.placement(image_id), now.placement(image_id)
-        if is_now is None or (
-            cluster is not None
-            and cluster not in {is_now.cluster_id, is_now.cluster_id if was is None else was.cluster_id}
-        ):
-            continue
-        wanted[image_id] = None if was is None else was.cluster_id
-    heads = {info.cluster_id: info.head for info in then.clusters()}
-    return _plan(now, wanted, _kept(entries, seq), heads, known=lambda image_id: then.placement(image_id) is not None)
-
-
-def plan_without(entries: Sequence[Entry], undo: Callable[[Decision], bool]) -> Plan:
-    """Every image whose decision is one of those to undo goes where the one before those put it, else it is by
-    itself."""
-    now = ClusterState(entries)
-    stays: dict[ImageId, ClusterId] = {}
-    undone: dict[ImageId, int] = {}
-    for entry in entries:
-        if not isinstance(entry, Decision):
-            continue
-        if entry.actor == ASSIGNER and undo(entry):
-            undone.setdefault(entry.image_id, entry.seq)
-        else:
-            stays[entry.image_id] = entry.cluster_id
-            undone.pop(entry.image_id, None)
-    wanted: dict[ImageId, ClusterId | None] = {}
-    for image_id in undone:
-        if now.placement(image_id) is not None:
-            info = now.cluster(stays[image_id]) if image_id in stays else None
-            wanted[image_id] = stays.get(image_id) if info is None else info.cluster_id
-    since = min(undone.values(), default=len(entries) + 1) - 1
-    heads = {info.cluster_id: info.head for info in now.clusters()}
-    return _plan(now, wanted, _kept(entries, since), heads, known=stays.__contains__)
-
-
-def _kept(entries: Sequence[Entry], seq: int) -> dict[ImageId, str]:
-    """The images that people said something about after `seq`, or forced at any time, with what that was."""
+    carried, left = _carried(entries[seq:]), _left(entries[seq:])
+    cells = {info.cluster_id: (info.cluster_id, info.since) for info in then.clusters()}
+    wanted: dict[ImageId, Cell | None] = {}
     kept: dict[ImageId, str] = {}
-    forced: set[ImageId] = set()
-    for entry in entries:
-        match entry:
-            case Decision() if entry.actor != ASSIGNER:
-                if entry.rule == "forced":
-                    forced.add(entry.image_id)
-                if entry.seq > seq:
-                    kept[entry.image_id] = f"{entry.actor} decided it at seq {entry.seq} ({entry.rule})"
-            case Unforced():
-                forced.discard(entry.image_id)
-            case VerdictGiven() | VerdictWithdrawn() if entry.seq > seq:
-                for image_id in (entry.a, entry.b):
-                    kept[image_id] = f"{entry.actor} said at seq {entry.seq}: {entry.a!r} {entry.link} {entry.b!r}"
-            case _:
-                pass
-    return dict.fromkeys(forced, "it is forced into its cluster") | kept
-
-
-def _plan(
-    now: ClusterState,
-    wanted: Mapping[ImageId, ClusterId | None],
-    touched: Mapping[ImageId, str],
-    heads: Mapping[ClusterId, ImageId],
-    *,
-    known: Callable[[ImageId], bool],
-) -> Plan:
-    kept = [(image_id, touched[image_id]) for image_id in wanted if image_id in touched]
-    movers = {image_id: target for image_id, target in wanted.items() if image_id not in touched}
-    groups: dict[ClusterId, list[ImageId]] = {}
-    alone: list[ImageId] = []
-    for image_id, target in movers.items():
-        if target is None:
-            alone.append(image_id)
-        else:
-            groups.setdefault(target, []).append(image_id)
-    commands: list[CommandBody] = []
-    moved: dict[ImageId, ClusterId | None] = {}
-    for target, images in groups.items():
-        head = heads.get(target)
-        anchor = _anchor(now, target, head, movers)
-        if anchor is None:
-            together = sorted(images, key=lambda image_id: (image_id != head, now.member_seq(image_id) or 0))
-            if not _is_whole(now, together):
-                moved |= dict.fromkeys(together, target)
-                commands += _moves(now, together, into=None)
-            # Once others have left, they may be what is left of a cluster, with another head.
-            in_one = len({_cluster_of(now, image_id) for image_id in together}) == 1
-            promoted = in_one and head in together and _head_of(now, together[0]) != head
-        else:
-            away = [image_id for image_id in images if _cluster_of(now, image_id) != _cluster_of(now, anchor)]
-            moved |= dict.fromkeys(away, target)
-            commands += _moves(now, away, into=anchor)
-            promoted = head in images and _head_of(now, anchor) != head
-        if promoted and head is not None:
-            commands.append(Promote(image_id=head))
-    leaving = [image_id for image_id in alone if not _is_whole(now, [image_id])]
-    moved |= dict.fromkeys(leaving)
-    # First those that leave: a cluster must not be entered by what it is about to lose.
-    each = [Move(images=part, to="each") for part in _parts(_with_seqs(now, leaving))]
-    changes = []
-    for image_id, to in moved.items():
-        placement = now.placement(image_id)
-        assert placement is not None
-        changes.append(Change(image_id=image_id, seq=placement.seq, cluster_id=placement.cluster_id, to=to))
-    return Plan(
-        changes=tuple(changes),
-        commands=(*each, *commands),
-        kept=tuple(kept),
-        again=tuple(image_id for image_id in alone if not known(image_id)),
+    for placement in now.placements():
+        image_id = placement.image_id
+        was = then.placement(image_id)
+        if cluster is not None and cluster != placement.cluster_id:
+            before = None if was is None else _now_called(now, cells[was.cluster_id])
+            came_from = {info.cluster_id if (info := now.cluster(one)) else one for one in left.get(image_id, ())}
+            if cluster != before and cluster not in came_from:
+                continue
+        if was is None or now.member_seq(image_id) != then.member_seq(image_id):
+            wanted[image_id] = None if was is None else cells[was.cluster_id]
+        elif was.cluster_id != placement.cluster_id:
+            kept[image_id] = carried[placement.segment]
+    touched = {image_id: why for image_id, (at, why) in _touched(entries).items() if at is None or at > seq}
+    return _plan(
+        entries,
+        now,
+        wanted,
+        there={cell: here for cell in cells.values() if (here := _now_called(now, cell)) is not None},
+        kept=kept | {image_id: touched[image_id] for image_id in wanted if image_id in touched},
+        heads={cells[info.cluster_id]: info.head for info in then.clusters()},
+        named=touched.keys(),
+        again=[image_id for image_id, target in wanted.items() if target is None and image_id not in touched],
+        largest=largest,
     )
 
 
-def _anchor(now: ClusterState, target: ClusterId, head: ImageId | None, movers: Collection[ImageId]) -> ImageId | None:
-    """An image that is in this cluster and stays there."""
-    info = now.cluster(target)
-    if info is None:
-        return None
-    if head is not None and head not in movers and _cluster_of(now, head) == info.cluster_id:
-        return head
-    members = now.members(info.cluster_id).members
-    return next((member.image_id for member in members if member.image_id not in movers), None)
+def plan_without(entries: Sequence[Entry], undo: Callable[[Decision], bool], *, largest: int = LARGEST_MOVE) -> Plan:
+    """Every image whose decision is one of those to undo goes where the one before those put it, else it is by
+    itself."""
+    now = ClusterState()
+    stays: dict[ImageId, tuple[Cell, Cell]] = {}  # its part and its root
+    undone: dict[ImageId, int] = {}
+    met: dict[Cell, ImageId] = {}
+    for entry in entries:
+        now.apply(entry)
+        if not isinstance(entry, Decision):
+            continue
+        image_id = entry.image_id
+        if entry.actor == ASSIGNER and undo(entry):
+            undone.setdefault(image_id, entry.seq)
+            continue
+        if entry.rule == "rolled-back" and image_id in undone:
+            if image_id not in stays:
+                continue
+            # Others may follow it, after an interruption.
+            met[stays[image_id][1]] = image_id
+        stays[image_id] = _cell(now, entry.segment), _cell(now, entry.cluster_id)
+        undone.pop(image_id, None)
+    wanted: dict[ImageId, Cell | None] = {}
+    there = {cell: placement.cluster_id for cell, image_id in met.items() if (placement := now.placement(image_id))}
+    for image_id in undone:
+        placement = now.placement(image_id)
+        if placement is None:
+            continue
+        part, root = stays.get(image_id, (None, None))
+        here = None if part is None else _now_called(now, part)
+        if here is None:
+            wanted[image_id] = root
+        elif here != placement.cluster_id:
+            wanted[image_id] = _cell(now, here)
+            there[_cell(now, here)] = here
+    kept = {
+        image_id: why
+        for image_id, (at, why) in _touched(entries).items()
+        if image_id in wanted and (at is None or at > undone[image_id])
+    }
+    again = [image_id for image_id in wanted if image_id not in stays and image_id not in kept]
+    return _plan(entries, now, wanted, there=there, kept=kept, again=again, largest=largest)
 
 
-def _is_whole(now: ClusterState, images: Iterable[ImageId]) -> bool:
-    """Whether these images already are one cluster by themselves."""
-    wanted = list(images)
-    roots = {_cluster_of(now, image_id) for image_id in wanted}
-    info = now.cluster(roots.pop()) if len(roots) == 1 else None
-    return info is not None and info.size == len(wanted)
+def _plan(
+    entries: Iterable[Entry],
+    now: ClusterState,
+    wanted: Mapping[ImageId, Cell | None],
+    *,
+    there: Mapping[Cell, ClusterId],
+    kept: Mapping[ImageId, str],
+    again: Iterable[ImageId],
+    largest: int,
+    heads: Mapping[Cell, ImageId] | None = None,
+    named: Collection[ImageId] = (),
+) -> Plan:
+    regrouping = Regrouping(
+        now,
+        {image_id: target for image_id, target in wanted.items() if image_id not in kept},
+        there=there,
+        verdicts=_verdicts(entries),
+        heads=heads or {},
+        named=named,
+    )
+    return Plan(
+        changes=regrouping.changes(),
+        commands=regrouping.moves(largest),
+        kept=(*kept.items(), *regrouping.hindered.items()),
+        again=tuple(image_id for image_id in again if image_id not in regrouping.hindered),
+    )
 
 
-def _head_of(now: ClusterState, image_id: ImageId) -> ImageId | None:
-    placement = now.placement(image_id)
-    return None if placement is None else placement.head
+def _cell(state: ClusterState, cluster_id: ClusterId) -> Cell:
+    part = state.part(cluster_id)
+    assert part is not None
+    return cluster_id, part.since
 
 
-def _cluster_of(now: ClusterState, image_id: ImageId) -> ClusterId:
-    placement = now.placement(image_id)
-    return ClusterId("") if placement is None else placement.cluster_id
+def _now_called(now: ClusterState, cell: Cell) -> ClusterId | None:
+    """The cluster that this one is, or is a part of, now; None when it is no more."""
+    part = now.part(cell[0])
+    return None if part is None or part.since != cell[1] else part.root or part.cluster_id
 
 
-def _with_seqs(now: ClusterState, images: Iterable[ImageId]) -> list[tuple[ImageId, int]]:
-    placements = ((image_id, now.placement(image_id)) for image_id in images)
-    return [(image_id, placement.seq) for image_id, placement in placements if placement is not None]
+def _touched(entries: Iterable[Entry]) -> dict[ImageId, tuple[int | None, str]]:
+    """What people last said about each image, with its seq; None for what holds at any time: a force. What a rollback
+    did is not a word about an image."""
+    touched: dict[ImageId, tuple[int | None, str]] = {}
+    forced: set[ImageId] = set()
+    for entry in entries:
+        match entry:
+            case Decision() if entry.actor != ASSIGNER and entry.rule != "rolled-back":
+                if entry.rule == "forced":
+                    forced.add(entry.image_id)
+                why = f"{entry.actor} decided it at seq {entry.seq} ({entry.rule})"
+                touched[entry.image_id] = entry.seq, why
+            case Unforced():
+                forced.discard(entry.image_id)
+            case VerdictGiven() | VerdictWithdrawn():
+                for image_id in (entry.a, entry.b):
+                    why = f"{entry.actor} said at seq {entry.seq}: {entry.a!r} {entry.link} {entry.b!r}"
+                    touched[image_id] = entry.seq, why
+            case _:
+                pass
+    for entry in _promotions(entries):
+        if (touched.get(entry.head, (0, ""))[0] or 0) < entry.seq:
+            touched[entry.head] = entry.seq, f"{entry.actor} made it the head at seq {entry.seq}"
+    for image_id in forced:
+        touched[image_id] = None, touched[image_id][1]
+    return touched
 
 
-def _moves(now: ClusterState, images: Sequence[ImageId], *, into: ImageId | None) -> list[Move]:
-    """Moves in parts that are each one transaction; without `into` the first makes a cluster that the others enter."""
-    parts = _parts(_with_seqs(now, images))
-    made: list[Move] = []
-    for part in parts:
-        if into is None:
-            made.append(Move(images=part, to="own"))
-            into = part[0][0]
-        else:
-            made.append(Move(images=part, to="cluster", into=into))
-    return made
+def _promotions(entries: Iterable[Entry]) -> list[HeadChanged]:
+    """The changes of heads that somebody asked for: those that come with other entries only make room."""
+    found: list[HeadChanged] = []
+    for _, of_one in groupby(entries, key=lambda entry: entry.proposal_offset):
+        match list(of_one):
+            case [HeadChanged() as only]:
+                found.append(only)
+    return found
 
 
-def _parts(images: Sequence[tuple[ImageId, int]]) -> list[tuple[tuple[ImageId, int], ...]]:
-    return [tuple(images[start : start + LARGEST_MOVE]) for start in range(0, len(images), LARGEST_MOVE)]
+def _carried(entries: Iterable[Entry]) -> dict[ClusterId, str]:
+    """Which part of a cluster came along with what a person did to the whole."""
+    carried: dict[ClusterId, str] = {}
+    for entry in entries:
+        match entry:
+            case ClusterMerged():
+                why = f"{entry.actor} merged cluster {entry.cluster_id!r} into {entry.into!r} at seq {entry.seq}"
+            case ClusterUnmerged():
+                why = f"{entry.actor} took cluster {entry.cluster_id!r} out of {entry.out_of!r} at seq {entry.seq}"
+            case _:
+                continue
+        carried |= dict.fromkeys(entry.segments, why)
+    return carried
+
+
+def _left(entries: Iterable[Entry]) -> dict[ImageId, set[ClusterId]]:
+    """The images that rollbacks moved last, with the clusters that they took them out of."""
+    left: dict[ImageId, set[ClusterId]] = {}
+    for entry in entries:
+        if isinstance(entry, Decision) and entry.previous_cluster is not None:
+            if entry.rule == "rolled-back":
+                left.setdefault(entry.image_id, set()).add(entry.previous_cluster)
+            else:
+                left.pop(entry.image_id, None)
+    return left
+
+
+def _verdicts(entries: Iterable[Entry]) -> Verdicts:
+    """The verdicts that hold."""
+    verdicts = Verdicts()
+    for entry in entries:
+        match entry:
+            case VerdictGiven():
+                verdicts.add(entry.link, entry.a, entry.b)
+            case VerdictWithdrawn():
+                verdicts.remove(entry.link, entry.a, entry.b)
+            case ImageErased():
+                verdicts.forget(entry.image_id)
+            case _:
+                pass
+    return verdicts

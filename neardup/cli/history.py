@@ -1,38 +1,22 @@
 """`neardup history`, and the moments that `--as-of` takes."""
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from neardup.cli.lookup import file_or_id
 from neardup.cli.output import json_option, print_json
+from neardup.cli.sentences import said_by, sentence_of
 from neardup.cli.wiring import opened
-from neardup.entries import (
-    ClusterMerged,
-    ClusterQuarantined,
-    ClusterUnmerged,
-    Decision,
-    Entry,
-    HeadChanged,
-    ImageErased,
-    NotMoved,
-    Refused,
-    Unchanged,
-    Unforced,
-    VerdictGiven,
-    VerdictWithdrawn,
-)
+from neardup.entries import Entry
 from neardup.records import encode_entry
 
 if TYPE_CHECKING:
     from neardup.cli.wiring import Wiring
 
-__all__ = ["describe", "history", "moment"]
-
-_ASSIGNER = "assigner"
+__all__ = ["history", "moment"]
 
 
 @click.command()
@@ -54,7 +38,7 @@ def history(name: str, limit: int, before: int | None, as_json: bool) -> None:
         print_json({"names": names, "entries": [_as_json(entry) for entry in entries], "before": more})
         return
     for entry in entries:
-        click.echo(f"{entry.seq:>10}  {moment(entry.at_ms)}  {describe(entry)}")
+        click.echo(f"{entry.seq:>10}  {moment(entry.at_ms)}  {sentence_of(entry)}{said_by(entry.actor, entry.reason)}")
     if not entries:
         click.echo(f"nothing in the ledger names {name}", err=True)
     if more is not None:
@@ -64,41 +48,6 @@ def history(name: str, limit: int, before: int | None, as_json: bool) -> None:
 def moment(at_ms: int) -> str:
     """A moment in UTC, as --as-of takes it."""
     return datetime.fromtimestamp(at_ms / 1000, tz=UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def describe(entry: Entry) -> str:
-    """An entry in one line, without its seq and time; people are named, with the reason they gave."""
-    said = _WORDS[type(entry)](entry)
-    if entry.actor == _ASSIGNER:
-        return said
-    return f"{said}  [{entry.actor}{': ' + entry.reason if entry.reason else ''}]"
-
-
-def _decided(entry: Decision) -> str:
-    came = f" from {entry.previous_cluster}" if entry.previous_cluster else ""
-    best = f"; best {entry.matches[0].image_id} {entry.matches[0].score:.4f}" if entry.matches else ""
-    return f"{entry.image_id} -> cluster {entry.cluster_id}{came} ({entry.rule}{best})"
-
-
-def _erased(entry: ImageErased) -> str:
-    head = f", head {entry.head}" if entry.head else ""
-    return f"{entry.image_id} erased" + (f" from cluster {entry.cluster_id}{head}" if entry.cluster_id else "")
-
-
-_WORDS: Final[dict[type[Entry], Callable[[Any], str]]] = {
-    Decision: _decided,
-    HeadChanged: lambda entry: f"cluster {entry.cluster_id}: head {entry.head} instead of {entry.previous_head}",
-    ClusterMerged: lambda entry: f"cluster {entry.cluster_id} merged into {entry.into}, head {entry.head}",
-    ClusterUnmerged: lambda entry: f"cluster {entry.cluster_id} taken out of {entry.out_of} again, head {entry.head}",
-    ImageErased: _erased,
-    ClusterQuarantined: lambda entry: f"cluster {entry.cluster_id} {'' if entry.on else 'no longer '}quarantined",
-    VerdictGiven: lambda entry: f"{entry.a} {entry.link} {entry.b}",
-    VerdictWithdrawn: lambda entry: f"{entry.a} {entry.link} {entry.b}: withdrawn",
-    Unforced: lambda entry: f"{entry.image_id} no longer forced",
-    NotMoved: lambda entry: "not moved: " + ", ".join(f"{image_id} ({why})" for image_id, why in entry.images),
-    Refused: lambda entry: f"refused: {entry.command}: {entry.because}",
-    Unchanged: lambda entry: f"no change: {entry.command}: {entry.because}",
-}
 
 
 def _names(wiring: "Wiring", name: str) -> list[str]:

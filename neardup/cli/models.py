@@ -1,12 +1,11 @@
 """`neardup models`: versions of the scorer, as files."""
 
-import os
 from pathlib import Path
 
 import click
 
 from neardup.cli.output import json_option, print_json
-from neardup.errors import ConfigError
+from neardup.cli.training_extra import needing_tensorflow
 
 __all__ = ["models"]
 
@@ -36,14 +35,8 @@ def export(*, version: int, destination: Path, model_dir: Path | None, model_nam
     """
     from scorer.layout import shipped_models
 
-    # TensorFlow would speak of missing GPUs.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
+    with needing_tensorflow("the export"):
         from scorer.saved_model import export as export_version
-    except ModuleNotFoundError as exc:
-        if exc.name not in {"keras", "tensorflow"}:
-            raise
-        raise ConfigError("the export needs TensorFlow, which is not installed: pip install neardup[train]") from exc
     done = export_version(model_dir or shipped_models(), version, destination / model_name)
     if as_json:
         print_json({"folder": str(done.folder), "difference": done.difference, "pairs": done.pairs})

@@ -10,9 +10,10 @@ import click
 
 from neardup.cli.asking import Asking, Said
 from neardup.cli.output import json_option, print_json
+from neardup.cli.sentences import sentence_of
 from neardup.cli.wiring import Wiring, opened
 from neardup.clusters import ClusterState
-from neardup.commands import sentence_of
+from neardup.commands import in_words
 from neardup.entries import Decision, Entry, NotMoved, Refused
 from neardup.errors import UnknownImageError
 from neardup.folding import read_all
@@ -51,8 +52,9 @@ def rollback(  # noqa: PLR0917 - one for each option
     """Take decisions back. Nothing is removed from the ledger: images are moved to where they were, with new entries.
 
     An image that was not decided then is the head of a cluster of its own, and listed to be processed again. What a
-    person decided or said of an image since is kept, and listed; what was erased stays erased. Each image moves only if
-    nothing is decided about it meanwhile. Interrupted, give the same command again: with a seq the end is the same.
+    person decided or said of an image since is kept, and listed, and so is who came along when clusters were merged or
+    parted; what was erased stays erased. Each image moves only if nothing is decided about it meanwhile. Interrupted,
+    give the same command again: with a seq the end is the same. A rollback can itself be rolled back.
     """
     from graph.kafka_log import KafkaLedger
 
@@ -94,11 +96,8 @@ def _check(
 
 def _tell(answers: Sequence[Entry]) -> None:
     for entry in answers:
-        if isinstance(entry, Refused):
-            click.echo(f"refused: {entry.because}")
-        elif isinstance(entry, NotMoved):
-            for image_id, why in entry.images:
-                click.echo(f"not moved: {image_id} {why}")
+        if isinstance(entry, NotMoved | Refused):
+            click.echo(sentence_of(entry))
     if answers:
         click.echo(f"done: {dict(Counter(entry.kind for entry in answers))}")
 
@@ -110,7 +109,7 @@ def _carry_out(wiring: Wiring, plan: Plan, *, actor: str, reason: str, quiet: bo
         for number, body in enumerate(plan.commands, start=1):
             answers += orders.ask(body)
             if not quiet:
-                click.echo(f"{number} of {len(plan.commands)}: {sentence_of(body)}", err=True)
+                click.echo(f"{number} of {len(plan.commands)}: {in_words(body)}", err=True)
     finally:
         orders.close()
     return answers

@@ -1,6 +1,7 @@
 """Entries of the ledger as sentences for people."""
 
-from typing import Final
+from collections.abc import Callable
+from typing import Any, Final
 
 from neardup.entries import (
     ClusterMerged,
@@ -18,32 +19,43 @@ from neardup.entries import (
     VerdictWithdrawn,
 )
 
-__all__ = ["sentence_of"]
+__all__ = ["said_by", "sentence_of"]
 
-
-_WORDS: Final[dict[type[Entry], str]] = {
-    HeadChanged: "{0.head} is the head of cluster {0.cluster_id}, no longer {0.previous_head}",
-    ClusterMerged: "cluster {0.cluster_id} is a part of cluster {0.into}, whose head is {0.head}",
-    ClusterUnmerged: "cluster {0.cluster_id} is no longer a part of {0.out_of}; its head is {0.head}",
-    VerdictGiven: "{0.a} {0.link} {0.b}",
-    VerdictWithdrawn: "no longer: {0.a} {0.link} {0.b}",
-    Unforced: "{0.image_id} is not forced any more",
-    Unchanged: "nothing to do: {0.because}",
-    Refused: "refused: {0.because}",
-}
+_ASSIGNER: Final = "assigner"
 
 
 def sentence_of(entry: Entry) -> str:
-    """One entry in one line; one line an image where some were not moved."""
-    match entry:
-        case Decision():
-            came = "" if entry.previous_cluster is None else f", before in cluster {entry.previous_cluster}"
-            return f"{entry.image_id} is in the cluster of {entry.head} ({entry.rule}){came}"
-        case ImageErased():
-            return f"{entry.image_id} is erased" + (f"; the head of its cluster is {entry.head}" if entry.head else "")
-        case ClusterQuarantined():
-            return f"cluster {entry.cluster_id} takes {'no' if entry.on else 'again'} new members by itself"
-        case NotMoved():
-            return "\n".join(f"not moved: {image_id} {why}" for image_id, why in entry.images)
-        case _:
-            return _WORDS[type(entry)].format(entry)
+    """What an entry says, in one line, without its seq, its time and who said it."""
+    return _WORDS[type(entry)](entry)
+
+
+def said_by(actor: str, reason: str | None) -> str:
+    """Who said it and why, to be put behind a sentence; nothing for the assigner."""
+    return "" if actor == _ASSIGNER else f"  [{actor}{': ' + reason if reason else ''}]"
+
+
+def _decided(entry: Decision) -> str:
+    came = f" from {entry.previous_cluster}" if entry.previous_cluster else ""
+    best = f"; best {entry.matches[0].image_id} {entry.matches[0].score:.4f}" if entry.matches else ""
+    return f"{entry.image_id} -> cluster {entry.cluster_id}{came} ({entry.rule}{best})"
+
+
+def _erased(entry: ImageErased) -> str:
+    head = f", head {entry.head}" if entry.head else ""
+    return f"{entry.image_id} erased" + (f" from cluster {entry.cluster_id}{head}" if entry.cluster_id else "")
+
+
+_WORDS: Final[dict[type[Entry], Callable[[Any], str]]] = {
+    Decision: _decided,
+    HeadChanged: lambda entry: f"cluster {entry.cluster_id}: head {entry.head} instead of {entry.previous_head}",
+    ClusterMerged: lambda entry: f"cluster {entry.cluster_id} merged into {entry.into}, head {entry.head}",
+    ClusterUnmerged: lambda entry: f"cluster {entry.cluster_id} taken out of {entry.out_of} again, head {entry.head}",
+    ImageErased: _erased,
+    ClusterQuarantined: lambda entry: f"cluster {entry.cluster_id} {'' if entry.on else 'no longer '}quarantined",
+    VerdictGiven: lambda entry: f"{entry.a} {entry.link} {entry.b}",
+    VerdictWithdrawn: lambda entry: f"{entry.a} {entry.link} {entry.b}: withdrawn",
+    Unforced: lambda entry: f"{entry.image_id} no longer forced",
+    NotMoved: lambda entry: "not moved: " + "; ".join(f"{image_id} {why}" for image_id, why in entry.images),
+    Refused: lambda entry: f"refused: {entry.command}: {entry.because}",
+    Unchanged: lambda entry: f"no change: {entry.command}: {entry.because}",
+}

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from neardup.cli.output import json_option, print_json
+from neardup.cli.training_extra import needing_tensorflow
 from neardup.edits.named import EDITS
 from neardup.embedder import training
 from neardup.embedder.carve import images_in
@@ -27,7 +28,7 @@ from neardup.lsh import LshModel
 from scorer.calibration import CalibrationRecord, save
 from scorer.evaluation import bounds, report, with_probabilities
 from scorer.layout import MODEL_FILE, new_version, shipped_models
-from scorer.network import Network, to_onnx
+from scorer.network import to_onnx
 from scorer.training import EmbeddedCopies, Lesson, candidate_pairs
 
 __all__ = ["train"]
@@ -137,7 +138,8 @@ def scorer(
     """Learn the scorer from pictures the whitening has not seen, set the threshold on others, judge on yet others.
 
     Needs TensorFlow: pip install neardup[train]."""
-    fit_network = _tensorflow()
+    with needing_tensorflow("training"):
+        from scorer.keras_network import fit_network
     judged = read_pairs(pairs) if pairs else []
     weights = Whitening.load(whitening) if whitening else shipped_whitening()
     chosen, distinct = _pictures(
@@ -241,18 +243,6 @@ def _judged(
     firsts = np.stack([raw[a] for a, _, _ in usable])
     seconds = np.stack([raw[b] for _, b, _ in usable])
     return _embed(weights, firsts, seconds[:, None]), np.array([same for _, _, same in usable])
-
-
-def _tensorflow() -> Callable[..., Network]:
-    # TensorFlow would speak of missing GPUs.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    try:
-        from scorer.keras_network import fit_network
-    except ModuleNotFoundError as exc:
-        if exc.name not in {"keras", "tensorflow"}:
-            raise
-        raise ConfigError("training needs TensorFlow, which is not installed: pip install neardup[train]") from exc
-    return fit_network
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import click
 from neardup.cli.history import moment
 from neardup.cli.lookup import file_or_id
 from neardup.cli.output import json_option
+from neardup.cli.sentences import said_by
 from neardup.cli.wiring import opened
 from neardup.errors import SearchUnavailableError
 
@@ -36,7 +37,7 @@ def watch(head_id: str, from_start: bool, every: float, as_json: bool) -> None:
             click.echo(json.dumps(asdict(event), ensure_ascii=False))
             return
         other = f"{' from ' if event.kind == 'joined' else ' to '}{event.other}" if event.other else ""
-        who = "" if event.actor == "assigner" else f"  [{event.actor}{': ' + event.reason if event.reason else ''}]"
+        who = said_by(event.actor, event.reason)
         click.echo(f"{moment(event.at_ms)}  {_SIGNS[event.kind]} {event.image_id}{other} ({event.why}){who}")
 
     with opened() as wiring:

@@ -1,14 +1,17 @@
 """`neardup rollback`, `reprocess` and `recluster` on running workers."""
 
 import subprocess
+import sys
 from collections.abc import Callable
+from itertools import cycle, islice
 from pathlib import Path
 
 import pytest
 
-from neardup.types import ImageId
-from tests.e2e.conftest import PipelineFactory, Sample, as_json
-from tests.e2e.verify import assert_projections_equal_ledger
+from neardup.clusters import ClusterState
+from neardup.types import ClusterId, ImageId
+from tests.e2e.conftest import Pipeline, PipelineFactory, Sample, as_json, environment
+from tests.e2e.verify import assert_projections_equal_ledger, read_ledger
 
 pytestmark = pytest.mark.e2e
 
@@ -62,3 +65,80 @@ def test_decisions_are_taken_back_and_made_again(
     assert split["groups"][0][0] == first
     assert_projections_equal_ledger(running.wiring, [first, *copies, *others])
     assert second not in placements
+
+
+def test_killed_in_the_middle_it_is_given_again_and_ends_the_same(
+    pipeline: PipelineFactory, sample: Sample, neardup: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Every image but the heads goes to another cluster, each cluster's is a command of its own, and new ones come."""
+    name = "rollbackkilled"
+    running = pipeline(name)
+    running.publish(sample.embeddings)
+    running.drain()
+    then = ClusterState(read_ledger(running.wiring))
+    heads = [info.head for info in then.clusters() if info.size > 1]
+    elsewhere = dict(zip(heads, islice(cycle(heads), 1, None), strict=False))
+    moved = {
+        placement.image_id: sample.embeddings[elsewhere[placement.head]]
+        for placement in then.placements()
+        if placement.head in elsewhere and placement.image_id != placement.head
+    }
+    running.publish(moved, version=2)
+    new = [ImageId(f"new {number}") for number in range(8)]
+    running.publish(dict(zip(new, (sample.embeddings[head] for head in heads), strict=False)))
+    running.drain()
+    ids = [*sample.embeddings, *new]
+    changed = ClusterState(read_ledger(running.wiring))
+    assert all(cluster_of(changed, image_id) != cluster_of(then, image_id) for image_id in moved)
+
+    back = ("rollback", "--to", str(then.seq), "--reason", "a test", "--yes")
+    plan = as_json(neardup(*back, "--dry-run", "--json", namespace=name))
+    assert isinstance(plan, dict)
+    commands = len(plan["commands"])
+    assert commands >= 8
+    for told in (2, 3):
+        kill_after(running, back, told)
+        # A command that is in the log is carried out, whoever sent it.
+        running.drain()
+    state = ClusterState(read_ledger(running.wiring))
+    returned = {ImageId(change["image_id"]) for change in plan["changes"]}
+    left = [one for one in returned if state.placement(one) == changed.placement(one)]
+    assert 0 < len(left) < len(returned)
+
+    report = as_json(neardup(*back, "--json", namespace=name))
+    assert isinstance(report, dict)
+    assert report["not_done"] == []
+    assert {change["image_id"] for change in report["changes"]} == set(left)
+    assert set(report["again"]) == set(plan["again"]) == set(new)
+    running.drain()
+    state = assert_projections_equal_ledger(running.wiring, ids)
+    for image_id in ids:
+        was, now = then.placement(image_id), state.placement(image_id)
+        assert now is not None
+        assert now.head == (image_id if was is None else was.head)
+    again = as_json(neardup(*back, "--json", namespace=name))
+    assert isinstance(again, dict)
+    assert (again["changes"], again["commands"]) == ([], [])
+    assert neardup("verify", namespace=name).returncode == 0
+
+
+def cluster_of(state: ClusterState, image_id: ImageId) -> ClusterId | None:
+    placement = state.placement(image_id)
+    return None if placement is None else placement.cluster_id
+
+
+def kill_after(running: Pipeline, arguments: tuple[str, ...], told: int) -> None:
+    """SIGKILL when it has told of so many commands, of more."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "neardup", *arguments],
+        env=environment(running.settings),
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stderr is not None
+    with process.stderr as lines:
+        of = next(line for line in lines if line.startswith(f"{told} of "))
+        process.kill()
+    assert process.wait() != 0
+    assert int(of.split(":")[0].split()[2]) > told

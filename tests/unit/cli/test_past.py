@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 from unittest.mock import Mock
 
 import pytest
@@ -12,18 +11,8 @@ from click.testing import CliRunner, Result
 
 from neardup.cli import history, lookup
 from neardup.cli.main import cli
-from neardup.entries import (
-    ClusterQuarantined,
-    NotMoved,
-    Refused,
-    Unchanged,
-    Unforced,
-    VerdictGiven,
-    VerdictWithdrawn,
-)
 from neardup.errors import HistoryBehindError
 from neardup.testing import InMemoryClusterStore, InMemoryHeadCache, InMemoryHistory, entries_of, position_of
-from neardup.types import ClusterId, ImageId
 from query.heads import Heads
 from query.similar_images import SimilarImages
 
@@ -37,15 +26,6 @@ STEPS = [
     ("erase", "a", "a"),
 ]
 ENTRIES = entries_of(STEPS)
-SAID: dict[str, Any] = {
-    "seq": 1,
-    "actor": "ann",
-    "reason": "ticket 7",
-    "command_id": None,
-    "proposal_offset": 0,
-    "at_ms": 0,
-}
-A, B = ImageId("a"), ImageId("b")
 
 
 @dataclass
@@ -105,26 +85,6 @@ def test_the_history_page_by_page_and_as_json() -> None:
 
 def test_of_nobody_there_is_nothing() -> None:
     assert run("history", "nobody").stderr == "nothing in the ledger names nobody\n"
-
-
-@pytest.mark.parametrize(
-    ("entry", "words"),
-    [
-        (VerdictGiven(**SAID, link="cannot-link", a=A, b=B), "a cannot-link b"),
-        (VerdictWithdrawn(**SAID, link="must-link", a=A, b=B), "a must-link b: withdrawn"),
-        (Unforced(**SAID, image_id=A), "a no longer forced"),
-        (ClusterQuarantined(**SAID, cluster_id=ClusterId("a"), on=True), "cluster a quarantined"),
-        (ClusterQuarantined(**SAID, cluster_id=ClusterId("a"), on=False), "cluster a no longer quarantined"),
-        (NotMoved(**SAID, images=((A, "decided again"),)), "not moved: a (decided again)"),
-        (
-            Refused(**SAID, command="merge a into b", images=(A, B), because="c bars it"),
-            "refused: merge a into b: c bars it",
-        ),
-        (Unchanged(**SAID, command="promote a", images=(A,), because="a is head"), "no change: promote a: a is head"),
-    ],
-)
-def test_every_entry_has_words(entry: Any, words: str) -> None:
-    assert history.describe(entry) == f"{words}  [ann: ticket 7]"
 
 
 @pytest.mark.parametrize(("seq", "head"), [(2, "a"), (4, "a"), (5, "b"), (7, "b")])

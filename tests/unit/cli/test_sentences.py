@@ -3,16 +3,27 @@ from typing import Any, get_args
 import pytest
 
 from neardup.cli.asking import print_answers, succeeded
-from neardup.cli.sentences import sentence_of
-from neardup.entries import Decision, Entry, NotMoved, Refused, Unchanged
-from neardup.testing import STEPS, entries_of, make_decision
-from neardup.types import ImageId
+from neardup.cli.sentences import said_by, sentence_of
+from neardup.entries import (
+    ClusterQuarantined,
+    Decision,
+    Entry,
+    NotMoved,
+    Refused,
+    Unchanged,
+    Unforced,
+    VerdictGiven,
+    VerdictWithdrawn,
+)
+from neardup.testing import make_decision
+from neardup.types import ClusterId, ImageId
 from tests.contracts.samples import ENTRIES
 
 SAID: dict[str, Any] = {"seq": 1, "actor": "somebody", "proposal_offset": 0, "at_ms": 1}
-REFUSED = Refused(**SAID, command="promote 'a'", images=(ImageId("a"),), because="'a' is not an image")
-UNCHANGED = Unchanged(**SAID, command="promote 'a'", images=(ImageId("a"),), because="'a' is the head already")
-NOT_MOVED = NotMoved(**SAID, images=((ImageId("a"), "was forced into its cluster"),))
+A, B = ImageId("a"), ImageId("b")
+REFUSED = Refused(**SAID, command="promote 'a'", images=(A,), because="'a' is not an image")
+UNCHANGED = Unchanged(**SAID, command="promote 'a'", images=(A,), because="'a' is the head already")
+NOT_MOVED = NotMoved(**SAID, images=((A, "was forced into its cluster"), (B, "was decided again")))
 
 
 def test_every_kind_has_a_sentence() -> None:
@@ -20,13 +31,28 @@ def test_every_kind_has_a_sentence() -> None:
     assert all(sentence_of(entry) for entry in ENTRIES)
 
 
-def test_sentences_name_what_happened() -> None:
-    moved = make_decision(1, "b", "c", rule="forced", previous_cluster="a")
-    assert sentence_of(moved) == "b is in the cluster of c (forced), before in cluster a"
-    assert sentence_of(REFUSED) == "refused: 'a' is not an image"
-    assert sentence_of(NOT_MOVED) == "not moved: a was forced into its cluster"
-    steps = [("place", "a", "a"), ("place", "b", "a"), *((step, "b", "a") for step in STEPS[1:])]
-    assert all("{" not in sentence_of(entry) for entry in entries_of(steps))
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (make_decision(1, "b", "c", rule="forced", previous_cluster="a"), "b -> cluster c from a (forced)"),
+        (VerdictGiven(**SAID, link="cannot-link", a=A, b=B), "a cannot-link b"),
+        (VerdictWithdrawn(**SAID, link="must-link", a=A, b=B), "a must-link b: withdrawn"),
+        (Unforced(**SAID, image_id=A), "a no longer forced"),
+        (ClusterQuarantined(**SAID, cluster_id=ClusterId("a"), on=True), "cluster a quarantined"),
+        (ClusterQuarantined(**SAID, cluster_id=ClusterId("a"), on=False), "cluster a no longer quarantined"),
+        (NOT_MOVED, "not moved: a was forced into its cluster; b was decided again"),
+        (REFUSED, "refused: promote 'a': 'a' is not an image"),
+        (UNCHANGED, "no change: promote 'a': 'a' is the head already"),
+    ],
+)
+def test_sentences_name_what_happened(entry: Entry, words: str) -> None:
+    assert sentence_of(entry) == words
+
+
+def test_people_are_named_with_their_reason() -> None:
+    assert said_by("assigner", None) == ""
+    assert said_by("ann", None) == "  [ann]"
+    assert said_by("ann", "ticket 7") == "  [ann: ticket 7]"
 
 
 @pytest.mark.parametrize(

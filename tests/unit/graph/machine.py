@@ -21,14 +21,18 @@ from neardup.commands import (
 )
 from neardup.entries import Decision, ImageErased
 from neardup.ports import ClusterStore
+from neardup.rollback import plan_back_to, plan_without
 from neardup.standing import ForcedImage, PairVerdict, fold
 from neardup.testing import InMemoryClusterStore
 from neardup.types import ImageId
 from tests.unit.graph.pipeline import ERASE_KEY, Pipeline, make_image
+from tests.unit.graph.rolling_back import MakePlan, check_back_to, check_changes, roll_back
 
 NAMES = [ImageId(name) for name in "abcdefgh"]
 IDS = st.sampled_from(NAMES)
 COUNT = st.integers(1, 4)
+SENT = st.sampled_from([0, 1, 2, 1000])
+LARGEST = st.sampled_from([1, 2, 1000])
 PLACES = st.sampled_from([0, 0, 0, 1, 3, 5, 12, 12, 12, 13, 15, 18])
 """Two crowds, and a few images between them."""
 
@@ -53,6 +57,7 @@ class Clusters(RuleBasedStateMachine):
     """The pipeline in the hands of chance."""
 
     commands: Bundle[Any] = Bundle("commands")
+    points: Bundle[int] = Bundle("points")
 
     def make_store(self) -> ClusterStore:
         """The graph under test."""
@@ -119,6 +124,42 @@ class Clusters(RuleBasedStateMachine):
     @rule()
     def crash(self) -> None:
         self.world.restart()
+
+    @rule(target=points)
+    def remember(self) -> int:
+        return len(self.world.entries)
+
+    @rule(point=points, sent=SENT, largest=LARGEST)
+    def roll_back_to(self, point: int, sent: int, largest: int) -> None:
+        self.world.settle()
+        plan, entries = roll_back(self.world, lambda ledger: plan_back_to(ledger, point, largest=largest), sent=sent)
+        after = ClusterState(self.world.entries)
+        check_changes(plan, ClusterState(entries), after)
+        check_back_to(plan, point, entries, after)
+
+    @rule(point=points, name=IDS, sent=SENT, largest=LARGEST)
+    def roll_back_one_cluster(self, point: int, name: ImageId, sent: int, largest: int) -> None:
+        self.world.settle()
+        placement = ClusterState(self.world.entries).placement(name)
+        if placement is not None:
+            cluster = placement.cluster_id
+            self.undo(lambda ledger: plan_back_to(ledger, point, cluster=cluster, largest=largest), sent)
+
+    @rule(seqs=st.sets(st.integers(1, 40), min_size=1, max_size=6), sent=SENT, largest=LARGEST)
+    def undo_decisions(self, seqs: set[int], sent: int, largest: int) -> None:
+        """One decision, or those of a version of the model or of images: what they have in common is a condition."""
+        self.world.settle()
+        self.undo(lambda ledger: plan_without(ledger, lambda one: one.seq in seqs, largest=largest), sent)
+
+    @rule(point=points)
+    def roll_back_while_others_decide(self, point: int) -> None:
+        """Nobody waits for anybody: what was decided meanwhile stays."""
+        for body in plan_back_to(self.world.entries, point).commands:
+            self.world.command(body)
+
+    def undo(self, make_plan: MakePlan, sent: int) -> None:
+        plan, entries = roll_back(self.world, make_plan, sent=sent)
+        check_changes(plan, ClusterState(entries), ClusterState(self.world.entries))
 
     @invariant()
     def standing_words_are_the_ledger_folded(self) -> None:

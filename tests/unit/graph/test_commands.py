@@ -1,6 +1,7 @@
 """What each command comes to, on the real assigner over the ports in memory."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -361,6 +362,27 @@ def test_moving_all_of_a_cluster_empties_it(world: Pipeline) -> None:
     world.tell(move(world, "z", "y", to="cluster", into="a"))
     assert clusters(world) == {"a": "abczy"}
     assert world.store.clusters([ClusterId("z")]) == {}
+
+
+def test_moving_into_a_cluster_may_name_its_head(world: Pipeline) -> None:
+    def to_a(*images: str, head: str) -> Move:
+        body = move(world, *images, to="cluster", into="a")
+        return replace(body, head=ImageId(head), rule="rolled-back")
+
+    entries = world.tell(to_a("y", head="y"))
+    assert [(type(entry), getattr(entry, "rule", None)) for entry in entries] == [
+        (Decision, "rolled-back"),
+        (HeadChanged, None),
+    ]
+    assert clusters(world) == {"y": "abcy", "z": "z"}
+    # By itself, a change of the head would pass for a promotion.
+    entries = world.tell(to_a("b", head="b"))
+    assert [type(entry) for entry in entries] == [HeadChanged, Decision]
+    assert clusters(world) == {"b": "abcy", "z": "z"}
+    assert unchanged(world, to_a("b", head="b")) == "they are there already"
+    assert unchanged(world, to_a("b", head="z")) == "they are there already"
+    stale = Move(images=((C, 99),), to="cluster", into=A, head=C)
+    assert [type(entry) for entry in world.tell(stale)] == [NotMoved]
 
 
 def test_moving_each_to_a_cluster_of_its_own(world: Pipeline) -> None:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.verdicts import Verdicts
 from neardup.entries import Link
 from neardup.types import ImageId
+from neardup.verdicts import Verdicts
 
 NAMES = st.sampled_from("abcdefg")
 LINKS: st.SearchStrategy[Link] = st.sampled_from(["must-link", "cannot-link"])

@@ -30,6 +30,12 @@ class Verdicts:
             if not others:
                 self._links[link].pop(one, None)
 
+    def forget(self, image_id: ImageId) -> None:
+        """Take every verdict about an image back."""
+        for link, known in self._links.items():
+            for other in list(known.get(image_id, ())):
+                self.remove(link, image_id, other)
+
     def link(self, a: ImageId, b: ImageId) -> Link | None:
         """The verdict about these two images, if there is one."""
         return next((link for link, known in self._links.items() if b in known.get(a, ())), None)
