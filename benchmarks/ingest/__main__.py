@@ -22,6 +22,8 @@ _QUICK = Plan(
     full_seconds_main=30,
     burst=2_000,
     proposers=1,
+    flood=10_000,
+    assign_seconds=20,
 )
 _FULL = Plan(
     sizes=(10_000, 100_000, 1_000_000),
@@ -32,6 +34,8 @@ _FULL = Plan(
     full_seconds_main=300,
     burst=10_000,
     proposers=1,
+    flood=20_000,
+    assign_seconds=30,
 )
 
 

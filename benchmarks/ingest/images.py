@@ -17,7 +17,7 @@ from benchmarks.search.corpus import DIMENSION, SPECTRUM
 from neardup.embedder.signs import SIGNS
 from neardup.types import ImageId, Vector
 
-__all__ = ["BLOCK", "Images", "burst", "corpus", "image_id", "stream"]
+__all__ = ["BLOCK", "Images", "burst", "corpus", "corpus_copy", "image_id", "stream"]
 
 BLOCK: Final = 5_000
 _COPIES: Final = 0.2
@@ -53,6 +53,12 @@ def corpus(block: int) -> Images:
     lsh, score = _fresh(rng, BLOCK)
     lsh[-copies:], score[-copies:] = _copies(rng, lsh[:copies], score[:copies])
     return Images(lsh, score, parents)
+
+
+def corpus_copy(row: int) -> int | None:
+    """The row of the first block that is a copy of this row of it, if there is one."""
+    copies = int(BLOCK * _COPIES)
+    return BLOCK - copies + row if row < copies else None
 
 
 def stream(name: str, part: int, count: int, *, duplicates: float) -> Images:

@@ -8,6 +8,7 @@ from typing import Final
 
 import numpy as np
 
+from benchmarks.ingest.assigning import Assigned, Load, assign
 from benchmarks.ingest.loading import load
 from benchmarks.ingest.measure import Outcome, measure
 from benchmarks.ingest.producer import Pace
@@ -19,12 +20,16 @@ from opensearch_templates.status import merge_segments
 
 __all__ = ["PARTS", "Plan", "run"]
 
-PARTS: Final = ("idle", "rate", "full", "deep", "duplicates", "burst")
+PARTS: Final = ("idle", "rate", "full", "deep", "duplicates", "burst", "assign")
+_OF_ALL_ROLES: Final = frozenset(PARTS) - {"deep", "assign"}
 RATE: Final = 50
 _DEEP: Final = 2_500
 _USUAL_SHARE: Final = 0.2
 _SHARES: Final = (0.0, 0.5, 0.9)
 _IDLE_SECONDS: Final = 30.0
+_ASSIGN_RATE: Final = 200
+_UNSEEN_SECONDS: Final = 1.0
+"""How far the searches of the proposals are behind the decisions, at the rates of the targets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +37,7 @@ class Plan:
     """How much. `sizes`: corpora; the figures are of `main`. `warm_up`: images before anything is measured, for engines
     that have just started take twice the CPU while they compile. `rate_seconds`, `full_seconds`: how long images
     arrive at 50 a second and at full speed; `full_seconds_main`: the latter at the main size. `proposers`: processes.
-    """
+    `flood`: proposals at once; `assign_seconds`: how long proposals come at a rate."""
 
     sizes: tuple[int, ...]
     main: int
@@ -42,6 +47,8 @@ class Plan:
     full_seconds_main: float
     burst: int
     proposers: int
+    flood: int
+    assign_seconds: float
 
 
 def run(report: Report, settings: Settings, plan: Plan, parts: frozenset[str]) -> None:
@@ -78,6 +85,15 @@ class _Size:
         main = self._size == self._plan.main
         counts = {"join": 1, "propose": self._plan.proposers, "assign": 1, "project": 1}
         self._roles.overrides = {}
+        if parts & _OF_ALL_ROLES:
+            self._of_all_roles(counts, parts, main=main)
+        if "deep" in parts:
+            self._deep(counts)
+        if main and "assign" in parts:
+            with self._roles.running({"assign": 1, "project": 1}):
+                self._assign()
+
+    def _of_all_roles(self, counts: Mapping[str, int], parts: frozenset[str], *, main: bool) -> None:
         with self._roles.running(counts):
             self._warm_up("usual")
             if main and "idle" in parts:
@@ -97,16 +113,55 @@ class _Size:
                     self._one("full speed", seconds=self._plan.full_seconds, duplicates=share)
             if main and "burst" in parts:
                 self._one("one image", seconds=1e6, count=self._plan.burst, copies_of_one=True)
-        if "deep" in parts:
-            # With one shared term a candidate, or few images would have so many candidates.
-            self._roles.overrides = {
-                "NEARDUP_SEARCH__CANDIDATE_LIMIT": str(_DEEP),
-                "NEARDUP_SEARCH__MINIMUM_OVERLAP": "1",
-            }
-            with self._roles.running(counts):
-                self._warm_up("deep")
-                self._one(f"at 50/s, N = {_DEEP}", rate=RATE, seconds=self._plan.rate_seconds)
-                self._one(f"full speed, N = {_DEEP}", seconds=self._plan.full_seconds)
+
+    def _deep(self, counts: Mapping[str, int]) -> None:
+        # With one shared term a candidate, or few images would have so many candidates.
+        self._roles.overrides = {
+            "NEARDUP_SEARCH__CANDIDATE_LIMIT": str(_DEEP),
+            "NEARDUP_SEARCH__MINIMUM_OVERLAP": "1",
+        }
+        with self._roles.running(counts):
+            self._warm_up("deep")
+            self._one(f"at 50/s, N = {_DEEP}", rate=RATE, seconds=self._plan.rate_seconds)
+            self._one(f"full speed, N = {_DEEP}", seconds=self._plan.full_seconds)
+        self._roles.overrides = {}
+
+    def _assign(self) -> None:
+        """The assigner with only the projectors beside it."""
+        self._one_assign("warm-up", count=1_000)
+        flood = self._one_assign("at once", count=self._plan.flood)
+        count = int(_ASSIGN_RATE * self._plan.assign_seconds)
+        paced = self._one_assign(f"at {_ASSIGN_RATE}/s", count=count, rate=_ASSIGN_RATE)
+        self._report.figures |= {
+            "decisions_per_second": flood.middle_rate,
+            "decision_p99_ms_at_200": float(np.percentile(paced.latencies, 99)),
+        }
+
+    def _one_assign(self, name: str, *, count: int, rate: float = 0) -> Assigned:
+        self._report.note(f"{self._size:,} images: {count:,} proposals {name}")
+        pace = Load(
+            name=f"assign {name} {self._size}",
+            count=count,
+            rate=rate,
+            behind=int((rate or 1_000) * _UNSEEN_SECONDS),
+            duplicates=_USUAL_SHARE,
+        )
+        assigned = assign(self._wiring, self._roles, pace, corpus_size=self._size)
+        self._report.figures["lost"] += assigned.undecided
+        self._report.row(
+            "from proposal in the log to decision readable",
+            corpus=self._size,
+            load=name,
+            proposals=count,
+            **_milliseconds(assigned.latencies),
+            decisions_a_second=assigned.middle_rate,
+            joined=assigned.joined,
+            undecided=assigned.undecided,
+            busy=assigned.busy,
+        )
+        self._report.row("CPU ms a decision", corpus=self._size, load=name, **_cells(assigned.cpu))
+        self._report.flush()
+        return assigned
 
     def _warm_up(self, kind: str) -> None:
         pace = Pace(
