@@ -92,6 +92,8 @@ class RedisHeadCache:
         self._call("vouch", [self._key("position", "")], [seq, round(seconds_ago * 1000)])
 
     def begin(self, position: Position) -> None:
+        if self.position() != Position():
+            return
         self.clear()
         numbers = (position.seq, position.ledger_offset, position.proposal_offset)
         self._call("begin", [self._key("position", "")], numbers)
@@ -109,7 +111,10 @@ class RedisHeadCache:
             position = self._key("position", "")
             if upto is not None:
                 # First, so that nothing older than that is written any more while entries are removed.
-                self._client.hset(position, items=[part for pair in asdict(upto).items() for part in pair])
+                with self._client.pipeline(transaction=True) as both:
+                    both.hset(position, items=[part for pair in asdict(upto).items() for part in pair])
+                    both.hdel(position, "vouched_ms")
+                    both.execute()
             batch: list[bytes] = []
             for key in self._client.scan_iter(match=f"{self._prefix}*", count=_KEYS_A_SCAN):
                 if key != position:

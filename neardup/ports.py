@@ -269,8 +269,8 @@ class HeadCache(Projection, Protocol):
         ...
 
     def clear(self, *, upto: Position | None = None) -> None:
-        """Forget everything of this namespace, the position included; with `upto`, stand there from then on: what the
-        entries up to it say comes in by fills alone."""
+        """Forget everything of this namespace, the position included, and that somebody vouched for it; with `upto`,
+        stand there from then on: what the entries up to it say comes in by fills alone."""
         ...
 
 

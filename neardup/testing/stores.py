@@ -126,6 +126,7 @@ class InMemoryHeadCache:
     def forget(self, image_ids: Iterable[ImageId], cluster_ids: Iterable[ClusterId]) -> None:
         for image_id in image_ids:
             self._images.pop(image_id, None)
+            self._absent.pop(image_id, None)
         for cluster_id in cluster_ids:
             self._roots.pop(cluster_id, None)
             self._heads.pop(cluster_id, None)

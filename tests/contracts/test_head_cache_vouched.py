@@ -1,46 +1,20 @@
 """The port HeadCache: when it may be read, and what it says of images that are not there."""
 
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from graph.redis_cache import RedisHeadCache, setup_functions
 from neardup.clusters import ClusterState
 from neardup.errors import CacheBehindError
 from neardup.ports import HeadCache
-from neardup.redis import connect
-from neardup.settings import RedisSettings
-from neardup.testing import InMemoryHeadCache, ledger_of, make_decision, position_of
+from neardup.testing import ledger_of, make_decision, position_of
 from neardup.types import ImageId, Placement, Position
+from tests.contracts.conftest import NewCache
 
 MOVES = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from("abcdef")), min_size=1, max_size=30)
 IDS = [ImageId(name) for name in "abcdef"]
-
-NewCache = Callable[..., HeadCache]
-
-
-@pytest.fixture(params=["memory", pytest.param("redis", marks=pytest.mark.integration)])
-def new_cache(request: pytest.FixtureRequest) -> Iterator[NewCache]:
-    """An empty cache with these seconds; all of one test are over the same namespace."""
-    if request.param == "memory":
-        yield InMemoryHeadCache
-        return
-    client = connect(RedisSettings(timeout_seconds=5), request.getfixturevalue("engines").redis_url)
-    setup_functions(client)
-
-    def make(*, absent_seconds: float = 1.0, stale_seconds: float | None = None) -> HeadCache:
-        cache = RedisHeadCache(
-            client, "contractvouched", ttl_seconds=600, absent_seconds=absent_seconds, stale_seconds=stale_seconds
-        )
-        cache.clear()
-        return cache
-
-    yield make
-    make()
-    client.close()
 
 
 def test_it_is_read_only_while_somebody_vouches(new_cache: NewCache) -> None:
@@ -125,6 +99,16 @@ def test_it_can_begin_anywhere_when_it_is_nowhere(new_cache: NewCache) -> None:
     decision = make_decision(8, "b", "a")
     cache.apply([decision], upto=position_of(decision))
     assert cache.placements([ImageId("a"), ImageId("b")]).keys() == {"b"}
+
+
+def test_where_it_stands_it_does_not_begin(new_cache: NewCache) -> None:
+    cache = new_cache(stale_seconds=30)
+    decision = make_decision(1, "a", "a")
+    cache.apply([decision], upto=position_of(decision))
+    cache.vouch(1, seconds_ago=0)
+    cache.begin(Position(seq=7, ledger_offset=9, proposal_offset=8))
+    assert cache.position() == position_of(decision)
+    assert cache.placements([ImageId("a")]).keys() == {"a"}
 
 
 def placed(decisions: list) -> dict[ImageId, Placement]:  # type: ignore[type-arg]
