@@ -4,7 +4,7 @@ Ports only. The store must show every entry before the command, and nobody else 
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from graph.standing import Standing
 from neardup.commands import Command, in_words
@@ -13,7 +13,10 @@ from neardup.entries import Decision, Entry, HeadChanged, Refused, Rule, Unchang
 from neardup.ports import ClusterStore
 from neardup.types import ClusterId, ClusterInfo, ImageId, Placement
 
-__all__ = ["AlreadySoError", "Answer", "RefusedError", "World", "free_cluster_id"]
+__all__ = ["NUMBER_SIGN", "AlreadySoError", "Answer", "RefusedError", "World", "free_cluster_id"]
+
+NUMBER_SIGN: Final = "#"
+"""In the id of every cluster that does not have the id of its first head."""
 
 _NAMED_AT_MOST = 10
 _PAGE = 1000
@@ -162,7 +165,7 @@ class Answer:
 
 def free_cluster_id(store: ClusterStore, image_id: ImageId, seq: int) -> ClusterId:
     """The id of a new cluster of this image whose own id another cluster has: one with the seq that makes it."""
-    cluster_id = ClusterId(f"{image_id}#{seq}")
+    cluster_id = ClusterId(f"{image_id}{NUMBER_SIGN}{seq}")
     while store.clusters([cluster_id]):
-        cluster_id = ClusterId(f"{cluster_id}#{seq}")
+        cluster_id = ClusterId(f"{cluster_id}{NUMBER_SIGN}{seq}")
     return cluster_id

@@ -12,7 +12,7 @@ clusters are answered together, for none changes what the others come to.
 from collections.abc import Sequence
 from itertools import takewhile
 
-from graph.answer import World, free_cluster_id
+from graph.answer import NUMBER_SIGN, World, free_cluster_id
 from graph.assignment import Assignment, PlacedMatch, Said, assign
 from graph.batch import BEFORE, Item, plan_batch
 from graph.commanding import answer_command
@@ -243,14 +243,17 @@ class Assigner:
 
     def _load(self, items: Sequence[Item]) -> None:
         """Read, in two requests, where all images are that this batch can need."""
-        wanted = dict.fromkeys(item.proposal.image_id for item in items)
-        own = [ClusterId(image_id) for image_id in wanted]
+        probes = [item.proposal.image_id for item in items]
+        wanted = dict.fromkeys(probes)
         for item in items:
             matches, threshold = (*item.proposal.matches, *item.recent), item.proposal.match_threshold
             wanted |= dict.fromkeys(match.image_id for match in matches if match.score >= threshold)
             wanted |= dict.fromkeys(concerned(item.proposal.image_id, self._standing))
         self._read_placements = self._store.placements([i for i in wanted if self._placed.placement(i) is None])
         placements = [p for i in wanted if (p := self._placement(i)) is not None]
+        # A cluster of an image's own name is there only if the image was decided before, or has such a name as
+        # `free_cluster_id` gives. Most images are new, and to read what is not there costs the graph as much.
+        own = [ClusterId(i) for i in probes if NUMBER_SIGN in i or self._placement(i) is not None]
         clusters = dict.fromkeys([*(placement.cluster_id for placement in placements), *own])
         self._read_clusters = self._store.clusters([c for c in clusters if self._placed.cluster(c) is None])
 
