@@ -31,11 +31,13 @@ class AlreadySoError(Exception):
 
 
 class World:
-    """What a command can name, and what was said before it."""
+    """What commands can name, and what was said before them. Where an image is, is read once: commands that share a
+    world change nothing of one another's."""
 
     def __init__(self, store: ClusterStore, standing: Standing) -> None:
         self.store = store
         self.standing = standing
+        self._placements: dict[ImageId, Placement | None] = {}
 
     def image(self, image_id: ImageId) -> Placement:
         """Where an image is. Raises RefusedError when it is not decided, or was erased."""
@@ -47,8 +49,12 @@ class World:
     def placements(self, image_ids: Iterable[ImageId]) -> dict[ImageId, Placement]:
         """Where these images are, in their order; those that are not decided are absent."""
         wanted = list(image_ids)
-        found = self.store.placements(wanted)
-        return {image_id: found[image_id] for image_id in wanted if image_id in found}
+        unknown = [image_id for image_id in wanted if image_id not in self._placements]
+        if unknown:
+            found = self.store.placements(unknown)
+            self._placements |= {image_id: found.get(image_id) for image_id in unknown}
+        placements = ((image_id, self._placements[image_id]) for image_id in wanted)
+        return {image_id: placement for image_id, placement in placements if placement is not None}
 
     def cluster(self, name: ImageId) -> ClusterInfo:
         """The cluster that an image is in, or that has this id or had it. Raises RefusedError when there is none."""
@@ -74,16 +80,19 @@ class World:
             for made_by, image_id in enumerate(image_ids, start=seq)
         ]
 
-    def first_member(self, cluster_id: ClusterId, *, without: set[ImageId]) -> ImageId | None:
-        """The first member in the order of reading, those of `without` passed over."""
+    def first_members(self, cluster_id: ClusterId, count: int, *, without: set[ImageId]) -> list[ImageId]:
+        """The first members in the order of reading, at most so many, those of `without` passed over."""
+        found: list[ImageId] = []
         page = self.store.members(cluster_id, limit=_PAGE)
         while True:
-            for member in page.members:
-                if member.image_id not in without:
-                    return member.image_id
-            if page.after is None:
-                return None
+            found += [member.image_id for member in page.members if member.image_id not in without]
+            if len(found) >= count or page.after is None:
+                return found[:count]
             page = self.store.members(cluster_id, after=page.after, limit=_PAGE)
+
+    def first_member(self, cluster_id: ClusterId, *, without: set[ImageId]) -> ImageId | None:
+        """The first of them, None when there is none."""
+        return next(iter(self.first_members(cluster_id, 1, without=without)), None)
 
     def kept_out(self, image_id: ImageId, cluster: ClusterInfo) -> str | None:
         """Which cannot-link keeps an image out of a cluster, in words; None when none does."""
@@ -129,21 +138,11 @@ class Answer:
     def move(self, placement: Placement, *, to: ClusterId, head: ImageId, rule: Rule) -> None:
         """Decide that an image is in this cluster, which has this head then. One that comes from elsewhere is indexed:
         nothing stands for it there."""
-        stays = placement.cluster_id == to
-        self.add(
-            Decision,
-            image_id=placement.image_id,
-            version=placement.version,
-            run=placement.run,
-            cluster_id=to,
-            segment=placement.segment if stays else to,
-            head=head,
-            previous_cluster=None if stays else placement.cluster_id,
-            previous_seq=placement.seq,
-            rule=rule,
-            indexed=placement.indexed or not stays,
-            evidence=None,
-        )
+        self._decide(placement, to=to, head=head, rule=rule, indexed=placement.indexed or placement.cluster_id != to)
+
+    def index(self, placement: Placement, *, head: ImageId) -> None:
+        """Decide that an image stays where it is and stands for its cluster in searches."""
+        self._decide(placement, to=placement.cluster_id, head=head, rule="exemplar", indexed=True)
 
     def free_heads(self, world: World, movers: Sequence[Placement]) -> None:
         """Before images leave their clusters, in this order: pass the head on to the first member that stays, else to
@@ -156,6 +155,23 @@ class Answer:
             head = world.first_member(cluster.cluster_id, without=set(leaving)) if stays else leaving[-1]
             if head is not None and head != cluster.head:
                 self.add(HeadChanged, cluster_id=cluster.cluster_id, head=head, previous_head=cluster.head)
+
+    def _decide(self, placement: Placement, *, to: ClusterId, head: ImageId, rule: Rule, indexed: bool) -> None:
+        stays = placement.cluster_id == to
+        self.add(
+            Decision,
+            image_id=placement.image_id,
+            version=placement.version,
+            run=placement.run,
+            cluster_id=to,
+            segment=placement.segment if stays else to,
+            head=head,
+            previous_cluster=None if stays else placement.cluster_id,
+            previous_seq=placement.seq,
+            rule=rule,
+            indexed=indexed,
+            evidence=None,
+        )
 
     def _only(self, kind: Callable[..., Entry], because: str) -> None:
         self.entries.clear()

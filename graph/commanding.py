@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from graph.answer import AlreadySoError, Answer, RefusedError, World
+from graph.findable import keep_findable
 from graph.linking import verdict, withdraw
 from graph.merging import erase, merge, promote, quarantine, unmerge
 from graph.moving import force, move, unforce
@@ -31,6 +32,7 @@ def answer_command(command: Command, world: World, *, seq: int, offset: int) -> 
     answer = Answer(command, seq=seq, offset=offset)
     try:
         _ANSWERS[type(command.body)](answer, world, command.body)
+        keep_findable(answer, world)
     except RefusedError as refused:
         answer.refuse(str(refused))
     except AlreadySoError as already:

@@ -5,11 +5,12 @@ at most one entry, a person's command one or several, all with its `command_id` 
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from neardup.types import ClusterId, ImageId, Match, Source
 
 __all__ = [
+    "NOT_SAID",
     "Barred",
     "ClusterMerged",
     "ClusterQuarantined",
@@ -44,11 +45,16 @@ Rule = Literal[
     "moved",
     "rolled-back",
     "verdict-left",
+    "exemplar",
 ]
 """Why an image went where it is. The first five make it a head. `head-kept`: a head that has members and came again in
-a new version stays head. The last five are people's words: `must-link`, it belongs with another image; `forced`,
-somebody put it there; `moved`, somebody moved it; `rolled-back`, somebody undid decisions, this image's among them;
-`verdict-left`, it left because of a cannot-link."""
+a new version stays head. `exemplar`: it stays where it is and stands for its cluster in searches, since all who did
+have left. The others are people's words: `must-link`, it belongs with another image; `forced`, somebody put it there;
+`moved`, somebody moved it; `rolled-back`, somebody undid decisions, this image's among them; `verdict-left`, it left
+because of a cannot-link."""
+
+NOT_SAID: Final = frozenset[Rule]({"rolled-back", "exemplar"})
+"""Rules of decisions that follow from what a person did to others, and say nothing about the image."""
 
 Link = Literal["must-link", "cannot-link"]
 """What a person says of two images: always in one cluster, or never."""

@@ -10,6 +10,7 @@ from itertools import groupby
 from neardup.clusters import ClusterState
 from neardup.commands import LARGEST_MOVE, Move
 from neardup.entries import (
+    NOT_SAID,
     ClusterMerged,
     ClusterUnmerged,
     Decision,
@@ -101,8 +102,8 @@ def plan_without(entries: Sequence[Entry], undo: Callable[[Decision], bool], *, 
         if entry.actor == ASSIGNER and undo(entry):
             undone.setdefault(image_id, entry.seq)
             continue
-        if entry.rule == "rolled-back" and image_id in undone:
-            if image_id not in stays:
+        if entry.rule in NOT_SAID and image_id in undone:
+            if entry.rule == "exemplar" or image_id not in stays:
                 continue
             # Others may follow it, after an interruption.
             met[stays[image_id][1]] = image_id
@@ -172,12 +173,12 @@ def _now_called(now: ClusterState, cell: Cell) -> ClusterId | None:
 
 def _touched(entries: Iterable[Entry]) -> dict[ImageId, tuple[int | None, str]]:
     """What people last said about each image, with its seq; None for what holds at any time: a force. What a rollback
-    did is not a word about an image."""
+    did is not a word about an image, nor is that an image stands for others."""
     touched: dict[ImageId, tuple[int | None, str]] = {}
     forced: set[ImageId] = set()
     for entry in entries:
         match entry:
-            case Decision() if entry.actor != ASSIGNER and entry.rule != "rolled-back":
+            case Decision() if entry.actor != ASSIGNER and entry.rule not in NOT_SAID:
                 if entry.rule == "forced":
                     forced.add(entry.image_id)
                 why = f"{entry.actor} decided it at seq {entry.seq} ({entry.rule})"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from neardup.clusters import ClusterState
-from neardup.entries import Entry, images_of
+from neardup.entries import NOT_SAID, Entry, images_of
 from neardup.rollback import ASSIGNER, Plan
 from neardup.types import ClusterId, ImageId
 from tests.unit.graph.pipeline import Pipeline
@@ -66,7 +66,7 @@ def check_back_to(plan: Plan, seq: int, entries: Sequence[Entry], after: Cluster
     named = {
         image_id
         for entry in entries[seq:]
-        if entry.actor != ASSIGNER and getattr(entry, "rule", None) != "rolled-back"
+        if entry.actor != ASSIGNER and getattr(entry, "rule", None) not in NOT_SAID
         for image_id in images_of(entry)
     }
     for change in plan.changes:

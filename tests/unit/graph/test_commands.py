@@ -37,7 +37,7 @@ from neardup.entries import (
 )
 from neardup.errors import ClusterStoreUnavailableError
 from neardup.testing import InMemoryClusterStore
-from neardup.types import ClusterId, ImageId, Placement
+from neardup.types import ClusterId, ClusterInfo, ImageId
 from tests.unit.graph.pipeline import Pipeline, clusters_of, make_image
 
 A, B, C, X, Z = map(ImageId, "abcxz")
@@ -528,11 +528,11 @@ def test_an_erasure_that_fails_does_not_take_those_before_it_along() -> None:
     class Failing(InMemoryClusterStore):
         asked, answers = 0, 10**6
 
-        def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+        def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
             self.asked += 1
             if self.asked > self.answers:
                 raise ClusterStoreUnavailableError("away")
-            return super().placements(image_ids)
+            return super().clusters(cluster_ids)
 
     store = Failing()
     world = Pipeline(store=store)
@@ -541,10 +541,10 @@ def test_an_erasure_that_fails_does_not_take_those_before_it_along() -> None:
     for image_id in (A, Z):
         world.command(Erase(image_id=image_id))
     batch = world.proposals.read(offset=world.next_offset, limit=10)
-    store.answers = store.asked + 1
+    store.answers = store.asked
     with pytest.raises(ClusterStoreUnavailableError):
         world.assigner.decide(batch)
-    store.answers = store.asked + 2
+    store.answers = store.asked + 1
     outcome = world.assigner.decide(batch)
     assert ([type(entry) for entry in outcome.entries], outcome.next_offset) == ([ImageErased], batch[1][0])
     store.answers = 10**6

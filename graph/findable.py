@@ -1,0 +1,47 @@
+"""What keeps a cluster findable when a command has taken all of its exemplars: others take their place. Ports only."""
+
+from collections import Counter
+from typing import Final
+
+from graph.answer import Answer, World
+from neardup.entries import Decision, HeadChanged, ImageErased
+from neardup.types import ClusterId, ImageId
+
+__all__ = ["keep_findable"]
+
+_EXEMPLARS: Final = 32
+"""How many: what usually stands for a cluster, and what one transaction can easily take."""
+
+
+def keep_findable(answer: Answer, world: World) -> None:
+    """To be called when the answer has all its other entries. Where nobody is left whom searches find, the first
+    members are indexed; else copies of the images there would be taken for new ones."""
+    leaving = _leaving(answer)
+    if not leaving:
+        return
+    gone = [placement for placement in world.placements(leaving).values() if placement.indexed]
+    clusters = world.clusters(gone)
+    lost = Counter(placement.cluster_id for placement in gone)
+    entered = {entry.cluster_id for entry in answer.entries if isinstance(entry, Decision) and entry.indexed}
+    for cluster_id, cluster in clusters.items():
+        if cluster.exemplars > lost[cluster_id] or cluster_id in entered:
+            continue
+        members = world.first_members(cluster_id, _EXEMPLARS, without=leaving)
+        for placement in world.placements(members).values():
+            answer.index(placement, head=_head_of(answer, cluster_id, cluster.head))
+
+
+def _leaving(answer: Answer) -> set[ImageId]:
+    return {
+        entry.image_id
+        for entry in answer.entries
+        if isinstance(entry, ImageErased) or (isinstance(entry, Decision) and entry.previous_cluster is not None)
+    }
+
+
+def _head_of(answer: Answer, cluster_id: ClusterId, head: ImageId) -> ImageId:
+    """The head after these entries."""
+    for entry in answer.entries:
+        if isinstance(entry, HeadChanged | ImageErased) and entry.cluster_id == cluster_id and entry.head is not None:
+            head = entry.head
+    return head

@@ -1,0 +1,82 @@
+"""Clusters stay findable when a command takes their exemplars away; on the real assigner over the ports in memory."""
+
+import pytest
+
+from neardup.commands import CommandBody, Erase, Force, Move
+from neardup.entries import Decision, HeadChanged, ImageErased
+from neardup.types import ClusterId, ImageId
+from tests.unit.graph.pipeline import Pipeline, make_image
+
+A, B, C, Z = map(ImageId, "abcz")
+FAR = 12
+
+
+@pytest.fixture
+def world() -> Pipeline:
+    """Cluster a with a, b and c, of which only a is found; and the image z on the other side of the circle."""
+    world = Pipeline(enough_exemplars=1)
+    for name in "abc":
+        world.arrive(make_image(name, 0))
+    world.arrive(make_image("z", FAR))
+    world.project()
+    assert exemplars(world) == 1
+    return world
+
+
+def exemplars(world: Pipeline) -> int:
+    return world.store.clusters([ClusterId("a")])[ClusterId("a")].exemplars
+
+
+def seq_of(world: Pipeline, image_id: ImageId) -> int:
+    return world.store.placements([image_id])[image_id].seq
+
+
+def test_when_the_only_exemplar_is_erased_the_others_are_found(world: Pipeline) -> None:
+    erased, *indexed = world.tell(Erase(image_id=A))
+    assert isinstance(erased, ImageErased)
+    decisions = [entry for entry in indexed if isinstance(entry, Decision)]
+    assert [(one.image_id, one.rule, one.indexed, one.head, one.cluster_id) for one in decisions] == [
+        ("b", "exemplar", True, "b", "a"),
+        ("c", "exemplar", True, "b", "a"),
+    ]
+    assert exemplars(world) == 2
+    (again,) = world.arrive(make_image("d", 0))
+    assert (again.cluster_id, again.head) == ("a", "b")
+
+
+def test_who_is_not_found_leaves_without_more(world: Pipeline) -> None:
+    (erased,) = world.tell(Erase(image_id=C))
+    assert isinstance(erased, ImageErased)
+    assert exemplars(world) == 1
+
+
+@pytest.mark.parametrize("how", ["force", "move"])
+def test_when_the_only_exemplar_is_moved_away_the_others_are_found(world: Pipeline, how: str) -> None:
+    body: CommandBody = Force(image_id=A, into=Z)
+    if how == "move":
+        body = Move(images=((A, seq_of(world, A)),), to="own")
+    changed, *decisions = world.tell(body)
+    assert isinstance(changed, HeadChanged)
+    assert [(one.image_id, one.rule) for one in decisions if isinstance(one, Decision)][1:] == [
+        ("b", "exemplar"),
+        ("c", "exemplar"),
+    ]
+    (again,) = world.arrive(make_image("d", 0))
+    assert again.cluster_id in {"a", world.store.placements([A])[A].cluster_id}
+
+
+def test_one_that_enters_stands_for_the_others(world: Pipeline) -> None:
+    world.arrive(make_image("y", FAR))
+    world.project()
+    world.tell(Move(images=((Z, seq_of(world, Z)),), to="cluster", into=A))
+    assert exemplars(world) == 2
+    (erased,) = world.tell(Erase(image_id=A))
+    assert isinstance(erased, ImageErased)
+
+
+def test_a_cluster_that_all_leave_needs_nobody(world: Pipeline) -> None:
+    images = tuple((one, seq_of(world, one)) for one in (A, B, C))
+    decisions = [
+        entry for entry in world.tell(Move(images=images, to="cluster", into=Z)) if isinstance(entry, Decision)
+    ]
+    assert {one.rule for one in decisions} == {"moved"}
