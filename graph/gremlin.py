@@ -78,9 +78,7 @@ class Gremlin:
     def close(self) -> None:
         """Close all idle connections; the pool opens new ones if it is used again."""
         for _ in range(_CONNECTIONS):
-            client = self._idle.get()
-            if client is not None:
-                client.close()
+            _discard(self._idle.get())
             self._idle.put(None)
 
     def __enter__(self) -> Self:
@@ -170,8 +168,8 @@ def _discard(client: Client | None) -> None:
     if client is None:
         return
     try:
-        # The driver tells us of a failed write before it gives the connection back to be closed: wait for that.
+        # The driver tells us of an answer or an error before it gives the connection back to be closed: wait for that.
         client.executor.shutdown()
         client.close()
     except Exception:
-        logging.getLogger(__name__).debug("closing a broken connection failed", exc_info=True)
+        logging.getLogger(__name__).debug("closing a connection failed", exc_info=True)

@@ -7,6 +7,9 @@ try {
     def g = tx.traversal()
     def vertexOf = { uid -> g.V().has('uid', uid).tryNext().orElse(null) }
     def text = { vertex, name -> vertex.property(name).orElse('') }
+    g.V().has('uid', projection).has('rebuilt_upto').toList().each {
+        throw new IllegalStateException("the graph is being rebuilt: ${it.value('applied_seq')} of ${it.value('rebuilt_upto')}")
+    }
     long applied = g.V().has('uid', projection).values('applied_seq').tryNext().orElse(0L)
     def asked = vertexOf(cluster)
     if (asked == null) return []

@@ -59,7 +59,15 @@ def test_a_graph_that_is_half_dropped_is_not_read(pipeline: PipelineFactory, sam
     store = running.wiring.store
     closed = GraphRebuild(running.wiring.gremlin, running.wiring.graph_names)
     closed.begin(upto=1)
-    for read in (store.position, lambda: store.placements([first]), lambda: store.members(ClusterId(first))):
+    for read in (
+        store.position,
+        lambda: store.placements([first]),
+        lambda: list(store.placements_all()),
+        lambda: store.clusters([ClusterId(first)]),
+        lambda: store.segments(ClusterId(first)),
+        lambda: store.members(ClusterId(first)),
+        lambda: store.members(ClusterId(first), order="newest"),
+    ):
         with pytest.raises(ClusterStoreUnavailableError, match="rebuilt"):
             read()
     assert running.wiring.heads.placements([first])[first].head == first
