@@ -149,6 +149,13 @@ class _Transport(AiohttpTransport):  # type: ignore[misc]
             self._loop.close()
             raise
 
+    def close(self) -> None:
+        try:
+            super().close()
+        finally:
+            # Also when the connection broke while it was being closed.
+            self._loop.close()
+
     async def _connect(self, url: str, headers: Mapping[str, str] | None) -> None:
         session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=self._open_seconds))
         try:
