@@ -1,5 +1,6 @@
 """A connection pool to a Gremlin server that survives its restarts: constant scripts with bindings in, rows out."""
 
+import json
 import logging
 import random
 import time
@@ -32,10 +33,14 @@ _CLOSE_SECONDS = 1.0
 _LOST_RACES = ("Lock", "lock")
 
 
+# One text instead of values one by one: the driver takes 30 us to read each of these, json half a microsecond.
+_IN_JSON = "groovy.json.JsonOutput.toJson(({{ ->\n{}\n}}).call())"
+
+
 @cache
 def script(name: str) -> str:
-    """The text of graph/scripts/`name`.groovy."""
-    return (files("graph") / "scripts" / f"{name}.groovy").read_text(encoding="utf-8")
+    """graph/scripts/`name`.groovy, answering with what it returns as JSON."""
+    return _IN_JSON.format((files("graph") / "scripts" / f"{name}.groovy").read_text(encoding="utf-8"))
 
 
 class Gremlin:
@@ -59,7 +64,8 @@ class Gremlin:
             self._idle.put(None)
 
     def run(self, name: str, bindings: Mapping[str, Any]) -> list[Any]:
-        """The answer of a script of this package. A request that lost a race for a lock is sent again, with jitter.
+        """The list that a script of this package returns. A request that lost a race for a lock is sent again, after a
+        random pause.
 
         Raises ClusterStoreUnavailableError, ConfigError when the graph schema is missing.
         """
@@ -77,8 +83,9 @@ class Gremlin:
 
     def close(self) -> None:
         """Close all idle connections; the pool opens new ones if it is used again."""
-        for _ in range(_CONNECTIONS):
-            _discard(self._idle.get())
+        # All first: the queue gives back what was put last.
+        for client in [self._idle.get() for _ in range(_CONNECTIONS)]:
+            _discard(client)
             self._idle.put(None)
 
     def __enter__(self) -> Self:
@@ -106,7 +113,8 @@ class Gremlin:
             if client is None:
                 client = self._open()
             # Only this side gives up: a server that interrupts an evaluation of BerkeleyJE loses its environment.
-            rows: list[Any] = client.submit(text, dict(bindings)).all().result()
+            (answer,) = client.submit(text, dict(bindings)).all().result()
+            rows: list[Any] = json.loads(answer)
         except GremlinServerError:
             raise
         except Exception as exc:

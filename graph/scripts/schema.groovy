@@ -1,9 +1,5 @@
 // Creates what is missing of the schema. Bindings: labels [image, cluster, projection, member]; dryRun.
 // Answers 'changes' and these, one line each; or 'outdated' and the edge label that an older version made.
-import org.janusgraph.core.Cardinality
-import org.janusgraph.core.Multiplicity
-import org.janusgraph.core.schema.ConsistencyModifier
-
 def (imageLabel, clusterLabel, projectionLabel, memberLabel) = labels
 def changes = []
 def mgmt = graph.openManagement()
@@ -14,15 +10,15 @@ try {
     (texts.collect { [it, String.class] } + numbers.collect { [it, Long.class] }).each { name, type ->
         if (mgmt.containsPropertyKey(name)) return
         changes << "property key ${name}".toString()
-        def key = mgmt.makePropertyKey(name).dataType(type).cardinality(Cardinality.SINGLE).make()
+        def key = mgmt.makePropertyKey(name).dataType(type).cardinality(org.janusgraph.core.Cardinality.SINGLE).make()
         // The compare-and-set of the position also on storage without serializable transactions.
-        if (name == 'applied_seq') mgmt.setConsistency(key, ConsistencyModifier.LOCK)
+        if (name == 'applied_seq') mgmt.setConsistency(key, org.janusgraph.core.schema.ConsistencyModifier.LOCK)
     }
     if (!mgmt.containsGraphIndex('byUid')) {
         changes << 'unique index byUid'
         def index = mgmt.buildIndex('byUid', Vertex.class).addKey(mgmt.getPropertyKey('uid')).unique()
             .buildCompositeIndex()
-        mgmt.setConsistency(index, ConsistencyModifier.LOCK)
+        mgmt.setConsistency(index, org.janusgraph.core.schema.ConsistencyModifier.LOCK)
     }
     if (!mgmt.containsGraphIndex('byWalkUid')) {
         changes << 'index byWalkUid'
@@ -39,7 +35,7 @@ try {
     def indexOf = { suffix -> "${memberLabel}_by_seq_${suffix}".toString() }
     if (!mgmt.containsEdgeLabel(memberLabel)) {
         changes << "edge label ${memberLabel} with indexes ${orders.keySet().collect(indexOf).join(', ')}".toString()
-        def member = mgmt.makeEdgeLabel(memberLabel).multiplicity(Multiplicity.MANY2ONE).make()
+        def member = mgmt.makeEdgeLabel(memberLabel).multiplicity(org.janusgraph.core.Multiplicity.MANY2ONE).make()
         orders.each { suffix, order ->
             mgmt.buildEdgeIndex(member, indexOf(suffix), Direction.IN, order, mgmt.getPropertyKey('seq'))
         }

@@ -54,7 +54,7 @@ class _Injected:
 
     def _script(self, text: str, uid: str, **more: object) -> None:
         with Gremlin(self._wiring.settings.janusgraph, str(self._wiring.settings.janusgraph.url)) as gremlin:
-            gremlin._send(f"{text}; g.tx().commit(); return []", {"uid": uid, **more})
+            gremlin._send(f"{text}; g.tx().commit(); return '[]'", {"uid": uid, **more})
 
     def _image(self, cluster_id: ClusterId, number: int = 1) -> Placement:
         placement = self._state.placement(self._members[cluster_id][number])

@@ -163,3 +163,26 @@ def test_pages_and_walks_go_on_while_decisions_come_in(gremlin: Gremlin) -> None
         reader.join()
     assert failures == []
     assert len(list(store.placements_all())) == 1000
+
+
+def test_all_connections_are_closed(url: str) -> None:
+    gremlin = Gremlin(JanusGraphSettings(timeout_seconds=30), url)
+    store = JanusGraphClusterStore(gremlin, NAMES)
+    together = threading.Barrier(3)
+
+    def ask() -> None:
+        together.wait()
+        for _ in range(20):
+            store.position()
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    opened = [client for client in gremlin._idle.queue if client is not None]
+    assert len(opened) > 1
+    gremlin.close()
+    assert [client._closed for client in opened] == [True] * len(opened)
+    assert store.position() == Position()
+    gremlin.close()
