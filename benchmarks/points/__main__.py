@@ -1,8 +1,8 @@
 """Local points with a check of their geometry: python -m benchmarks.points [--quick] [--pictures DIR…] [--json FILE].
 
 Offline. Without DIR the demo's photos; otherwise each DIR is a collection, of which the evaluation side is judged. The
-weights of the points are learned from the other collections, or from the other half of a single one. At most 0.2 % of the
-images of each may be in a wrong cluster: none, where there are fewer than 500.
+weights of the points are learned from the other collections, or from the other half of a single one. At most 0.2 % of
+the images of each may be in a wrong cluster: none, where there are fewer than 500.
 """
 
 import argparse
