@@ -1,0 +1,1 @@
+"""What local points with a check of their geometry would give."""

@@ -1,0 +1,88 @@
+"""What a formula over points needs of what computes it: numpy at once, or a graph that is written."""
+
+from collections.abc import Sequence
+from typing import Any, Final, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["NUMPY", "Ops", "Tensor"]
+
+Tensor = Any
+"""With +, -, *, /, @, <, > and & of its own; of shape (pairs, rows, columns)."""
+
+
+class Ops(Protocol):
+    """What else the formula needs of what computes it. `axis` is kept, with length 1."""
+
+    def apply(self, function: str, x: Tensor) -> Tensor:
+        """Abs, Cos, Exp, Floor, Log, Round, Sin or Sqrt, as ONNX has them."""
+
+    def equal(self, x: Tensor, y: Tensor) -> Tensor: ...
+    def maximum(self, x: Tensor, y: Tensor | float) -> Tensor: ...
+    def number(self, x: Tensor) -> Tensor:
+        """Truth -> 1 or 0."""
+
+    def total(self, x: Tensor, axis: int) -> Tensor: ...
+    def most(self, x: Tensor, axis: int) -> Tensor: ...
+    def across(self, x: Tensor) -> Tensor:
+        """Rows and columns exchanged."""
+
+    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
+        """(pairs, count * width) -> (pairs, count, width)"""
+
+    def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
+        """By columns."""
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        """By columns."""
+
+    def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
+        """The rows with the largest keys, (pairs, rows, 1)."""
+
+    def flat(self, x: Tensor) -> Tensor:
+        """(pairs, 1, columns) -> (pairs, columns)"""
+
+
+class _Numpy:
+    """At once."""
+
+    def apply(self, function: str, x: Tensor) -> Tensor:
+        return getattr(np, {"Round": "rint"}.get(function, function.lower()))(x)
+
+    def equal(self, x: Tensor, y: Tensor) -> Tensor:
+        return np.equal(x, y)
+
+    def maximum(self, x: Tensor, y: Tensor | float) -> Tensor:
+        return np.maximum(x, y)
+
+    def number(self, x: Tensor) -> Tensor:
+        return x.astype(np.float32)
+
+    def total(self, x: Tensor, axis: int) -> Tensor:
+        return x.sum(axis=axis, keepdims=True)
+
+    def most(self, x: Tensor, axis: int) -> Tensor:
+        return x.max(axis=axis, keepdims=True)
+
+    def across(self, x: Tensor) -> Tensor:
+        return x.transpose(0, 2, 1)
+
+    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
+        return x.reshape(-1, count, width)
+
+    def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
+        return np.split(x, np.cumsum(widths)[:-1], axis=2)
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        return np.concatenate(parts, axis=2)
+
+    def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
+        order: npt.NDArray[np.intp] = np.argsort(-keys, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(x, order, axis=1)
+
+    def flat(self, x: Tensor) -> Tensor:
+        return x[:, 0]
+
+
+NUMPY: Final[Ops] = _Numpy()

@@ -1,0 +1,135 @@
+"""Where a picture has points that are found again in a cropped, turned or smaller copy: extrema in scale space (Lowe,
+2004), without doubling the picture. Pure numpy.
+
+Blurring is a product with a matrix for the rows and one for the columns: all scales of an octave at once.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Floats", "Points", "find_points"]
+
+_SCALES: Final = 2
+"""An octave."""
+_SIGMA: Final = 1.6
+_CAMERA: Final = 0.5
+"""How blurred a picture is taken to be as it comes."""
+_LEAST_SIDE: Final = 12
+_CONTRAST: Final = 1.0
+"""Least difference of two scales, of 255."""
+_EDGE: Final = 14.0
+"""Largest ratio of the two curvatures, as (r + 1)^2 / r: a point on an edge is no place."""
+_STRONGEST: Final = 300
+_CLEARLY: Final = 1.1
+_BORDER: Final = 3
+
+_RATIO: Final = 2 ** (1 / _SCALES)
+_FIRST: Final = tuple(float(np.sqrt((_SIGMA * _RATIO**k) ** 2 - _CAMERA**2)) for k in range(_SCALES + 3))
+_LATER: Final = tuple(float(np.sqrt((_SIGMA * _RATIO**k) ** 2 - _SIGMA**2)) for k in range(1, _SCALES + 3))
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Points:
+    """`levels`: blurred pictures; and of n points, the one farthest from any clearly stronger one first: `x`, `y` and
+    `size` (the sigma) in pixels of its level, `level` its number, `factor` how many pixels of the picture one of them
+    is; each of shape (n,)."""
+
+    levels: list[Floats]
+    x: Floats
+    y: Floats
+    size: Floats
+    factor: Floats
+    level: npt.NDArray[np.intp]
+
+
+def find_points(grey: npt.NDArray[np.uint8], limit: int) -> Points:
+    """At most `limit` points, spread over the picture (adaptive non-maximal suppression; Brown et al., 2005)."""
+    levels: list[Floats] = []
+    found: list[Floats] = []
+    factor = 1.0
+    stack = _blurred(grey.astype(np.float32), _FIRST)
+    while True:
+        found.append(_extrema(stack, first_level=len(levels), factor=factor))
+        levels += list(stack[1 : _SCALES + 1])
+        half = np.ascontiguousarray(stack[_SCALES, ::2, ::2])
+        if min(half.shape) < _LEAST_SIDE:
+            break
+        stack = np.concatenate([half[None], _blurred(half, _LATER)])
+        factor *= 2
+    points = np.concatenate(found)
+    points = points[np.argsort(-points[:, 5], kind="stable")[:_STRONGEST]]
+    x, y, size, level, factors, _ = points[_spread(points)[:limit]].T
+    return Points(levels, x, y, size, factors, level.astype(np.intp))
+
+
+def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:
+    """Columns x, y, size, level, factor, strength."""
+    differences = np.diff(stack, axis=0)
+    s, y, x = _peaks(np.abs(differences))
+
+    def at(ds: int, dy: int, dx: int) -> Floats:
+        value: Floats = differences[s + ds, y + dy, x + dx]
+        return value
+
+    centre = at(0, 0, 0)
+    across, down = at(0, 0, 1) + at(0, 0, -1) - 2 * centre, at(0, 1, 0) + at(0, -1, 0) - 2 * centre
+    mixed = (at(0, 1, 1) - at(0, 1, -1) - at(0, -1, 1) + at(0, -1, -1)) / 4
+    determinant = across * down - mixed * mixed
+    good = (determinant > 0) & ((across + down) ** 2 < _EDGE * determinant)
+    deep = at(1, 0, 0) + at(-1, 0, 0) - 2 * centre
+    shift_x = _vertex(at(0, 0, 1) - at(0, 0, -1), across)
+    shift_y = _vertex(at(0, 1, 0) - at(0, -1, 0), down)
+    size = _SIGMA * 2 ** ((s + _vertex(at(1, 0, 0) - at(-1, 0, 0), deep)) / _SCALES)
+    columns = (x + shift_x, y + shift_y, size, first_level + s - 1, np.full(len(s), factor), np.abs(centre))
+    table: Floats = np.stack(columns, axis=1)[good].astype(np.float32)
+    return table
+
+
+def _peaks(size: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Scale, row and column of what none of the 26 around it exceeds."""
+    most = np.maximum(size[:, 1:-1], np.maximum(size[:, 2:], size[:, :-2]))
+    most = np.maximum(most[:, :, 1:-1], np.maximum(most[:, :, 2:], most[:, :, :-2]))
+    most = np.maximum(most[1:-1], np.maximum(most[2:], most[:-2]))
+    inside = slice(_BORDER - 1, 1 - _BORDER)
+    centre = size[1:-1, 1:-1, 1:-1][:, inside, inside]
+    s, y, x = np.nonzero((centre == most[:, inside, inside]) & (centre > _CONTRAST))
+    return s + 1, y + _BORDER, x + _BORDER
+
+
+def _vertex(difference: Floats, curvature: Floats) -> Floats:
+    """How far beside its middle a parabola through three values has its vertex."""
+    safe = np.where(np.abs(curvature) < 1e-6, np.float32(1e-6), curvature)
+    shift: Floats = np.clip(-difference / (2 * safe), -0.6, 0.6)
+    return shift
+
+
+def _spread(points: Floats) -> npt.NDArray[np.intp]:
+    """The order by distance to the next clearly stronger point."""
+    place, strength = points[:, :2] * points[:, 4:5], points[:, 5]
+    apart = ((place[:, None] - place[None]) ** 2).sum(axis=2)
+    apart = np.where(strength[None, :] > _CLEARLY * strength[:, None], apart, np.inf)
+    return np.lexsort((-strength, -apart.min(axis=1, initial=np.inf)))
+
+
+def _blurred(picture: Floats, sigmas: tuple[float, ...]) -> Floats:
+    """Shape (sigmas, height, width)."""
+    height, width = picture.shape
+    rows: Floats = (_blurs(height, sigmas).reshape(-1, height) @ picture).reshape(len(sigmas), height, width)
+    both: Floats = rows @ _blurs(width, sigmas).transpose(0, 2, 1)
+    return both
+
+
+@lru_cache(64)
+def _blurs(length: int, sigmas: tuple[float, ...]) -> Floats:
+    """Shape (sigmas, length, length): Gaussians, of mass 1 also at the ends."""
+    apart = np.arange(length)[:, None] - np.arange(length)[None]
+    weights = np.exp(-(apart**2) / (2 * np.array(sigmas)[:, None, None] ** 2))
+    weights[np.abs(apart)[None] > 4 * np.array(sigmas)[:, None, None] + 1] = 0
+    matrices: Floats = (weights / weights.sum(axis=2, keepdims=True)).astype(np.float32)
+    return matrices
