@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.points.fusion import Sample, Shipped
-from benchmarks.points.views import codes_of
 from neardup.evaluation.manifest import Row
-from neardup.evaluation.offline import Model, OfflineCorpus
+from neardup.evaluation.offline import Model, OfflineCorpus, codes_of
 from neardup.lsh import overlaps
 from neardup.messages import half
 from neardup.settings import Settings

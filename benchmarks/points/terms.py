@@ -14,8 +14,8 @@ import numpy.typing as npt
 from benchmarks.points.packing import rotated_axes
 from benchmarks.points.points import MIRRORED, Described
 from benchmarks.points.scale_space import Floats
-from benchmarks.points.views import codes_of
 from neardup.evaluation.manifest import ORIGINAL, Row
+from neardup.evaluation.offline import codes_of
 from neardup.lsh import overlaps
 from neardup.settings import Settings
 from neardup.types import Embeddings

@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from benchmarks.points.packing import Projection
 from benchmarks.points.points import Described, describe
@@ -16,11 +15,9 @@ from neardup.embedder.decode import decode
 from neardup.embedder.default import DefaultEmbedder
 from neardup.embedder.trim import trim
 from neardup.evaluation.manifest import Row
-from neardup.lsh import LshModel
-from neardup.settings import Settings
-from neardup.types import Code, Embeddings
+from neardup.types import Embeddings
 
-__all__ = ["Seen", "codes_of", "see"]
+__all__ = ["Seen", "see"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,21 +42,6 @@ def see(rows: Sequence[Row]) -> Seen:
         seen = list(pool.map(_see, [row.file for row in rows], chunksize=16))
     embeddings, points = zip(*seen, strict=True)
     return Seen(list(embeddings), list(points))
-
-
-def codes_of(embeddings: Sequence[Embeddings], settings: Settings) -> tuple[npt.NDArray[np.uint16], Code]:
-    """The buckets that pictures ask for, and their own, by the shipped terms."""
-    lsh = settings.lsh
-    vectors = np.stack([each.lsh for each in embeddings])
-    model = LshModel(
-        dimension=vectors.shape[1],
-        embedding_version="offline",
-        tables=lsh.tables,
-        bits_per_table=lsh.bits_per_table,
-        seed=lsh.seed,
-    )
-    queries = model.query_codes(vectors, probes=settings.search.probes)
-    return queries, np.ascontiguousarray(queries[:, :, 0])
 
 
 def _see(file: Path) -> tuple[Embeddings, Described]:

@@ -16,12 +16,12 @@ from neardup.evaluation.manifest import Row, originals
 from neardup.lsh import LshModel, overlaps
 from neardup.messages import half
 from neardup.settings import Settings
-from neardup.types import ClusterId, ClusterInfo, Embeddings, ImageId, Match, Vector
+from neardup.types import ClusterId, ClusterInfo, Code, Embeddings, ImageId, Match, Vector
 from scorer.calibration import load
 from scorer.layout import newest_version, shipped_models
 from scorer.runtime import OnnxModel
 
-__all__ = ["Model", "OfflineCorpus"]
+__all__ = ["Model", "OfflineCorpus", "codes_of"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,25 +64,30 @@ class _Candidates:
     score: Vector
 
 
+def codes_of(embeddings: Sequence[Embeddings], settings: Settings) -> tuple[npt.NDArray[np.uint16], Code]:
+    """The buckets that images ask for, (n, tables, probes + 1), and their own, (n, tables)."""
+    lsh = settings.lsh
+    vectors = np.stack([each.lsh for each in embeddings])
+    terms = LshModel(
+        dimension=vectors.shape[1],
+        embedding_version="offline",
+        tables=lsh.tables,
+        bits_per_table=lsh.bits_per_table,
+        seed=lsh.seed,
+    )
+    queries = terms.query_codes(vectors, probes=settings.search.probes)
+    return queries, np.ascontiguousarray(queries[:, :, 0])
+
+
 class OfflineCorpus:
     """Images with all their candidates, scored once, to be clustered in any order under any bounds."""
 
     def __init__(self, rows: Sequence[Row], embeddings: Sequence[Embeddings], model: Model, settings: Settings) -> None:
-        lsh = settings.lsh
-        vectors = np.stack([each.lsh for each in embeddings])
-        terms = LshModel(
-            dimension=vectors.shape[1],
-            embedding_version="offline",
-            tables=lsh.tables,
-            bits_per_table=lsh.bits_per_table,
-            seed=lsh.seed,
-        )
         self.rows = rows
         self.model = model
         self._search = settings.search
         self._assign = settings.assign
-        self._queries = terms.query_codes(vectors, probes=settings.search.probes)
-        self._codes = np.ascontiguousarray(self._queries[:, :, 0])
+        self._queries, self._codes = codes_of(embeddings, settings)
         self._scores = half(np.stack([each.score for each in embeddings]))
         self._candidates = [self._find(number) for number in range(len(rows))]
 
