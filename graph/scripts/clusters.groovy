@@ -1,9 +1,6 @@
 // The clusters that ids stand for. Bindings: uids; projection uid. Answers rows [uid, cluster id, head, size, since, exemplars, ids of
 // its parts in the order of reading, the own one left out].
-// A graph that is being made again is not read: a part would pass for the whole.
-g.V().has('uid', projection).has('rebuilt_upto').toList().each {
-    throw new IllegalStateException("the graph is being rebuilt: ${it.value('applied_seq')} of ${it.value('rebuilt_upto')}")
-}
+requireWhole(g, projection)
 def rootOf = { it.property('root').isPresent() ? g.V().has('uid', it.value('root')).next() : it }
 return g.V().has('uid', within(uids as Set)).toList().collect { cluster ->
     def root = rootOf(cluster)

@@ -5,15 +5,12 @@
 // It is read as of the applied position, up to which everything is committed, and without locks: a reader that waits for
 // a record of a writer that gives up goes on to the next one, and misses the same record written again.
 // local() makes the vertex-centric index serve the order; without it all edges are read and sorted.
-def tx = graph.buildTransaction().readOnly()
-    .customOption('storage.berkeleyje.isolation-level', 'READ_COMMITTED').start()
+def tx = withoutLocks()
 try {
     def g = tx.traversal()
     def vertexOf = { uid -> g.V().has('uid', uid).tryNext().orElse(null) }
     def text = { vertex, name -> vertex.property(name).orElse('') }
-    g.V().has('uid', projection).has('rebuilt_upto').toList().each {
-        throw new IllegalStateException("the graph is being rebuilt: ${it.value('applied_seq')} of ${it.value('rebuilt_upto')}")
-    }
+    requireWhole(g, projection)
     def applied = g.V().has('uid', projection).values('applied_seq').tryNext().orElse(0L)
     def asked = vertexOf(cluster)
     if (asked == null) return ['page', []]

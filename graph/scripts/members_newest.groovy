@@ -1,15 +1,12 @@
 // A page of members, the newest first, over all segments of a cluster. Bindings: cluster uid; projection uid; member label;
 // before: seqs below this one; limit. Answers rows [image id, member seq].
 // As of the applied position and without locks, see members.groovy. Each segment gives its newest: there are few segments.
-def tx = graph.buildTransaction().readOnly()
-    .customOption('storage.berkeleyje.isolation-level', 'READ_COMMITTED').start()
+def tx = withoutLocks()
 try {
     def g = tx.traversal()
     def vertexOf = { uid -> g.V().has('uid', uid).tryNext().orElse(null) }
     def text = { vertex, name -> vertex.property(name).orElse('') }
-    g.V().has('uid', projection).has('rebuilt_upto').toList().each {
-        throw new IllegalStateException("the graph is being rebuilt: ${it.value('applied_seq')} of ${it.value('rebuilt_upto')}")
-    }
+    requireWhole(g, projection)
     long applied = g.V().has('uid', projection).values('applied_seq').tryNext().orElse(0L)
     def asked = vertexOf(cluster)
     if (asked == null) return []

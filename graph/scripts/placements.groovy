@@ -1,13 +1,10 @@
 // Where images are. Bindings: lookup, 'uid' or 'walk_uid'; uids; member label; projection uid; isolated: in a transaction of its own
 // that takes no locks, for long walks. Answers rows [image id, cluster id, segment's cluster id, head, version, run, seq,
 // indexed].
-def tx = isolated ? graph.buildTransaction().readOnly()
-    .customOption('storage.berkeleyje.isolation-level', 'READ_COMMITTED').start() : graph
+def tx = isolated ? withoutLocks() : graph
 try {
     def g = tx.traversal()
-    g.V().has('uid', projection).has('rebuilt_upto').toList().each {
-        throw new IllegalStateException("the graph is being rebuilt: ${it.value('applied_seq')} of ${it.value('rebuilt_upto')}")
-    }
+    requireWhole(g, projection)
     def roots = [:]
     return g.V().has(lookup, within(uids as Set)).toList().collectMany { image ->
         def clusters = image.vertices(Direction.OUT, member)

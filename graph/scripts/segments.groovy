@@ -1,9 +1,6 @@
 // The parts of a cluster in the order of reading, its own last. Bindings: cluster uid; projection uid; member label. Answers rows
 // [cluster id, parent's cluster id or '', head, own size, first member's image id or ''].
-// A graph that is being made again is not read: a part would pass for the whole.
-g.V().has('uid', projection).has('rebuilt_upto').toList().each {
-    throw new IllegalStateException("the graph is being rebuilt: ${it.value('applied_seq')} of ${it.value('rebuilt_upto')}")
-}
+requireWhole(g, projection)
 def vertexOf = { uid -> g.V().has('uid', uid).tryNext().orElse(null) }
 def text = { vertex, name -> vertex.property(name).orElse('') }
 def asked = vertexOf(cluster)
