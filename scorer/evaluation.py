@@ -13,12 +13,18 @@ from scorer.calibration import choose_threshold, probability_scale
 from scorer.network import Network
 from scorer.training import EmbeddedCopies, Pairs, candidate_pairs
 
-__all__ = ["bounds", "report", "with_probabilities"]
+__all__ = ["all_pairs", "bounds", "report", "with_probabilities"]
 
 _PRECISION: Final = 0.9995
 _OTHERS_WEIGHT: Final = 3.0
 _LIMIT: Final = 200
 _HEAD_SHARE: Final = 0.02
+
+
+def all_pairs(copies: EmbeddedCopies, lsh: LshModel) -> Pairs:
+    """Every row with its candidates among all others."""
+    rows = np.arange(len(copies.owner))
+    return candidate_pairs(copies, lsh, probes=rows, corpus=rows, limit=_LIMIT)
 
 
 def with_probabilities(network: Network, copies: EmbeddedCopies, others: EmbeddedCopies, lsh: LshModel) -> Network:
@@ -28,7 +34,7 @@ def with_probabilities(network: Network, copies: EmbeddedCopies, others: Embedde
     Candidate pairs are those of `copies`, and of `others`, pictures without copies, whose pairs are all wrong: what a
     corpus brings up in which most images are no copies.
     """
-    pairs, apart = _all_pairs(copies, lsh), _all_pairs(others, lsh)
+    pairs, apart = all_pairs(copies, lsh), all_pairs(others, lsh)
     logits = [network.logits(pairs.batch(copies.score_rows)), network.logits(apart.batch(others.score_rows))]
     return network.rescaled(*probability_scale(np.concatenate(logits), np.concatenate([pairs.truth, apart.truth])))
 
@@ -41,9 +47,9 @@ def bounds(network: Network, copies: EmbeddedCopies, others: EmbeddedCopies, lsh
     look-alikes than the pictures here). The head bound is the score below which only 2 % of the true pairs with an
     original lie: a member that is less like its head than that came by a chain.
     """
-    pairs = _all_pairs(copies, lsh)
+    pairs = all_pairs(copies, lsh)
     scores = network.score(pairs.batch(copies.score_rows))
-    apart = _all_pairs(others, lsh)
+    apart = all_pairs(others, lsh)
     wrong = np.concatenate([scores[~pairs.truth], network.score(apart.batch(others.score_rows))])
     threshold = choose_threshold(scores[pairs.truth], wrong, precision=_PRECISION, others_weight=_OTHERS_WEIGHT)
     width = copies.lsh.shape[1]
@@ -57,7 +63,7 @@ def report(
 ) -> dict[str, Any]:
     """Precision of all candidate pairs; for each of `edits` (names, in the order of the copies), the share of copies
     whose original is among the candidates (`candidate`) and is matched (`match`)."""
-    pairs = _all_pairs(copies, lsh)
+    pairs = all_pairs(copies, lsh)
     scores = network.score(pairs.batch(copies.score_rows))
     matched = scores >= threshold
     width = copies.lsh.shape[1]
@@ -80,8 +86,3 @@ def report(
         "recall of originals": round(float(np.mean([edit["match"] for edit in by_edit.values()])), 4),
         "edits": by_edit,
     }
-
-
-def _all_pairs(copies: EmbeddedCopies, lsh: LshModel) -> Pairs:
-    rows = np.arange(len(copies.owner))
-    return candidate_pairs(copies, lsh, probes=rows, corpus=rows, limit=_LIMIT)

@@ -1,52 +1,34 @@
-"""The scorer's model in Keras: to train it, and to serve it by TensorFlow.
+"""The sight of the scorer in Keras, to train it.
 
-Imports TensorFlow, which takes seconds and half a gigabyte: only `neardup train scorer` and `neardup models export`
-import this file. Needs `pip install neardup[train]`.
+Imports TensorFlow, which takes seconds and half a gigabyte: only `neardup train scorer` imports this file. Needs
+`pip install neardup[train]`.
 """
 
 import math
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any, Final
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from neardup.embedder.signs import MIRRORED, SIGNS
+from neardup.embedder.signs import SIGNS
 from neardup.types import Vector
-from scorer.features import OVERLAP_SCALE
-from scorer.network import KNOTS, SHARPNESS, UNITS, WEIGHINGS, Network
+from scorer.network import AFTER_CONTENT, KNOTS, SHARPNESS, UNITS, WEIGHINGS, Sight, sight
+from scorer.tensorflow_ops import TENSORFLOW
 from scorer.training import Lesson
 from scorer.wire import INPUTS
 
-__all__ = ["fit_network", "logits"]
+__all__ = ["fit_sight"]
 
 _BATCH: Final = 1024
 _RATE: Final = 0.01
 _OTHERS_WEIGHT: Final = 2.0
 
 
-def logits(network: Any, probe: Any, candidate: Any, overlap: Any) -> Any:
-    """Shape (n, 1): the formula of `scorer.network`, of a Network, or of the tensors of one that is being trained."""
-    content = network.metric.shape[0]
-    probe_content, candidate_content = probe[:, :content], candidate[:, :content]
-    hidden = tf.nn.softplus(tf.matmul(tf.square(probe_content - candidate_content), network.metric) + network.offsets)
-    agreed = probe[:, content:] * candidate[:, content:]
-    mirrored = tf.constant(MIRRORED[:, None].astype(np.float32))
-    agreement = tf.matmul(agreed, network.sign_weights * (1 - mirrored)) + tf.abs(
-        tf.matmul(agreed, network.sign_weights * mirrored)
-    )
-    rises = tf.nn.softplus(tf.repeat(agreement, KNOTS, axis=1) * SHARPNESS + network.knots)
-    product = tf.reduce_sum(probe_content * candidate_content, axis=1, keepdims=True)
-    lengths = tf.norm(probe_content, axis=1, keepdims=True) * tf.norm(candidate_content, axis=1, keepdims=True)
-    features = tf.concat(
-        [hidden, rises, product / tf.maximum(lengths, 1e-12), tf.math.log(overlap * (OVERLAP_SCALE * 8) + 1)], axis=1
-    )
-    return tf.matmul(features, tf.reshape(network.weights, (-1, 1))) + network.bias
-
-
 class _Scorer(keras.Model):  # type: ignore[misc]
-    """Parameters are free; squares of them are what must not be negative."""
+    """The sight. Parameters are free; squares of them are what must not be negative."""
 
     def __init__(self, content: int) -> None:
         super().__init__(name="scorer")
@@ -65,10 +47,10 @@ class _Scorer(keras.Model):  # type: ignore[misc]
         self.views = free("views", np.array([3.0, 0.5], np.float32))
         self.bias = free("bias", np.zeros(1, np.float32))
 
-    def numbers(self) -> Network:
-        """The network, of tensors."""
+    def numbers(self) -> Sight:
+        """Of tensors."""
         weighed = tf.square(self.sign_weights)
-        return Network(
+        return Sight(
             metric=tf.square(self.metric),
             offsets=tf.convert_to_tensor(self.offsets),
             sign_weights=weighed / tf.reduce_sum(weighed, axis=0),
@@ -78,7 +60,7 @@ class _Scorer(keras.Model):  # type: ignore[misc]
         )
 
     def call(self, inputs: Any) -> Any:
-        return logits(self.numbers(), *(inputs[name] for name in INPUTS))
+        return sight(TENSORFLOW, self.numbers(), *(inputs[name] for name in INPUTS))
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
@@ -112,12 +94,12 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
         self._order = self._rng.permutation(self._order)
 
 
-def fit_network(lesson: Lesson, *, seed: int, epochs: int, advance: Callable[[float], object]) -> Network:
+def fit_sight(lesson: Lesson, *, seed: int, epochs: int, advance: Callable[[float], object]) -> Sight:
     """Adam (Kingma & Ba, 2015) on the cross-entropy; the learning rate falls to 0 along a cosine. Calls `advance` with
     the mean loss after every epoch."""
     keras.utils.set_random_seed(seed)
     batches = _Batches(lesson, seed)
-    model = _Scorer(lesson.score_rows.shape[1] - SIGNS)
+    model = _Scorer(lesson.score_rows.shape[1] - AFTER_CONTENT)
     model.compile(
         optimizer=keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(_RATE, epochs * len(batches))),
         loss=keras.losses.BinaryCrossentropy(from_logits=True),
@@ -125,4 +107,4 @@ def fit_network(lesson: Lesson, *, seed: int, epochs: int, advance: Callable[[fl
     told = keras.callbacks.LambdaCallback(on_epoch_end=lambda _, logs: advance(float(logs["loss"])))
     model.fit(batches, epochs=epochs, shuffle=False, verbose=0, callbacks=[told])
     numbers = model.numbers()
-    return Network(**{name: np.asarray(getattr(numbers, name)) for name in Network.__dataclass_fields__})
+    return Sight(**{each.name: np.asarray(getattr(numbers, each.name)) for each in fields(Sight)})

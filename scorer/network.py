@@ -1,70 +1,58 @@
-"""The scorer's model: a learned metric, a cosine, the term overlap and the agreement of signs, weighed by a logistic
-function.
+"""The scorer's model. At first sight: a learned metric, a cosine, the term overlap and the agreement of signs, weighed:
 
-    logit = bias + a * cosine + b * overlap - sum_k u_k * softplus(w_k . (p - c)^2 + t_k)
+    sight = bias + a * cosine + b * overlap - sum_k u_k * softplus(w_k . (p - c)^2 + t_k)
                  + sum_ij g_ij * softplus(s * (agreement_j - knot_ij))
 
 with a, b, u, w, g not negative: the further two images are apart in any direction, and the fewer signs agree, the
-lower the score, also for images unlike all of the training (a metric learned from squared differences; Xing et al.,
-NIPS 2002). Trained by `scorer.keras_network`, written as ONNX by hand.
+lower the sight, also for images unlike all of the training (a metric learned from squared differences; Xing et al.,
+NIPS 2002). For pairs that are not hopeless at first sight, local points are checked (`scorer.geometry`). What both say
+is weighed by a logistic function (`scorer.fusion`).
+
+One formula for numpy, TensorFlow and ONNX (`scorer.ops`). The sight is trained by `scorer.keras_network`, the trust in
+it by `scorer.fusion`.
+
+A score embedding is the content, of any dimension, then the signs (`neardup.embedder.signs`), then the points
+(`neardup.points`), both packed. But for the check of points it makes no difference which image is the probe.
 """
 
 from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
-import numpy.typing as npt
-import onnx
-from onnx import TensorProto, helper, numpy_helper
 
-from neardup.embedder.signs import MIRRORED, SIGNS
-from neardup.errors import ConfigError
+from neardup.embedder.signs import MIRRORED, SIGN_NUMBERS, SIGNS
+from neardup.points.packing import POINT, POINTS, unpacking
 from neardup.types import PairBatch, Vector
-from scorer.features import OVERLAP_SCALE, agreement, cosine, overlap_feature, squared_differences
-from scorer.wire import INPUTS, OUTPUT
+from scorer.fusion import evidence
+from scorer.geometry import NUMBERS, geometry, whole
+from scorer.ops import NUMPY, Ops, Tensor
 
-__all__ = ["KNOTS", "SHARPNESS", "UNITS", "WEIGHINGS", "Network", "network_of", "to_onnx"]
+__all__ = ["AFTER_CONTENT", "KNOTS", "SHARPNESS", "UNITS", "WEIGHINGS", "Network", "Sight", "logits", "seen", "sight"]
 
 UNITS: Final = 32
 WEIGHINGS: Final = 3
 KNOTS: Final = 5
 """Of each weighing of the signs: where the score begins to rise faster."""
 SHARPNESS: Final = 12.0
+AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS
+"""How many numbers of a score embedding follow the content."""
 
-_STEPS: Final[tuple[tuple[str, list[str], str], ...]] = (
-    ("Slice", ["probe", "zero", "content_end", "axis"], "probe_content"),
-    ("Slice", ["candidate", "zero", "content_end", "axis"], "candidate_content"),
-    ("Sub", ["probe_content", "candidate_content"], "difference"),
-    ("Mul", ["difference", "difference"], "squared"),
-    ("Gemm", ["squared", "metric", "offsets"], "inner"),
-    ("Softplus", ["inner"], "hidden"),
-    ("Mul", ["probe", "candidate"], "products"),
-    ("Gemm", ["products", "both_ways"], "agreed_both_ways"),
-    ("Gemm", ["products", "one_way"], "signed"),
-    ("Abs", ["signed"], "agreed_one_way"),
-    ("Add", ["agreed_both_ways", "agreed_one_way"], "agreement"),
-    ("Gemm", ["agreement", "spread", "knots"], "risen"),
-    ("Softplus", ["risen"], "rises"),
-    ("Gemm", ["products", "content_columns"], "product"),
-    ("ReduceL2", ["probe_content", "axis"], "probe_length"),
-    ("ReduceL2", ["candidate_content", "axis"], "candidate_length"),
-    ("Mul", ["probe_length", "candidate_length"], "lengths"),
-    ("Max", ["lengths", "tiny"], "positive_lengths"),
-    ("Div", ["product", "positive_lengths"], "cosine"),
-    ("Mul", ["overlap", "overlap_scale"], "overlap_share"),
-    ("Add", ["overlap_share", "one"], "overlap_plus_one"),
-    ("Log", ["overlap_plus_one"], "overlap_feature"),
-    ("Concat", ["hidden", "rises", "cosine", "overlap_feature"], "features"),
-    ("Gemm", ["features", "weights", "bias"], "logit"),
-    ("Sigmoid", ["logit"], "probability"),
-    ("Squeeze", ["probability", "axis"], OUTPUT),
-)
-"""The ONNX graph: operator, inputs, output."""
+_OVERLAP_SCALE: Final = 1 / 8
+_HOPELESS: Final = -4.0
+"""Sight. Below it are most wrong pairs and next to no right ones."""
+_FEWEST: Final = 3
+"""Points that an image must have for a check."""
+_LAST_NEEDED: Final = (_FEWEST - 1) * POINT + 2
+"""Which of its numbers is above 0 then."""
+_TINY: Final = 1e-12
+_ONE_WAY: Final = MIRRORED.astype(np.float32)[:, None]
+_UNPACK: Final = unpacking(SIGNS)
+_SPREAD: Final = np.repeat(np.eye(WEIGHINGS, dtype=np.float32) * np.float32(SHARPNESS), KNOTS, axis=1)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Network:
-    """The numbers of the formula. Shapes: `metric` (dimension, UNITS), `offsets` (UNITS,), `sign_weights` (SIGNS,
+class Sight:
+    """The numbers of the formula above. Shapes: `metric` (dimension, UNITS), `offsets` (UNITS,), `sign_weights` (SIGNS,
     WEIGHINGS) of sum 1 in each column, `knots` (WEIGHINGS * KNOTS,) the bias of each rise, weighing by weighing;
     `weights` (UNITS + WEIGHINGS * KNOTS + 2,): of the hidden units (not positive), the rises, cosine and overlap (not
     negative); `bias` (1,)."""
@@ -76,14 +64,20 @@ class Network:
     weights: Vector
     bias: Vector
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Network:
+    """`trust`: of what `scorer.fusion.evidence` gives, not negative, shape (EVIDENCE,); `start`: the bias, (1,)."""
+
+    sight: Sight
+    trust: Vector
+    start: Vector
+
     def logits(self, batch: PairBatch) -> Vector:
         """Shape (n,)."""
-        hidden = np.logaddexp(0, squared_differences(batch) @ self.metric + self.offsets)
-        agreed = np.repeat(agreement(batch, self.sign_weights), KNOTS, axis=1)
-        rises = np.logaddexp(0, np.float32(SHARPNESS) * agreed + self.knots)
-        features = np.concatenate([hidden, rises, cosine(batch)[:, None], overlap_feature(batch)[:, None]], axis=1)
-        logits: Vector = (features @ self.weights + self.bias).astype(np.float32)
-        return logits
+        overlap = batch.overlap[:, None].astype(np.float32)
+        result: Vector = logits(NUMPY, self, batch.probes, batch.candidates, overlap)[:, 0].astype(np.float32)
+        return result
 
     def score(self, batch: PairBatch) -> Vector:
         """Probabilities, shape (n,)."""
@@ -92,61 +86,49 @@ class Network:
 
     def rescaled(self, slope: float, shift: float) -> Self:
         """The network whose logits are slope * logit + shift."""
-        return replace(
-            self,
-            weights=(self.weights * np.float32(slope)).astype(np.float32),
-            bias=(self.bias * np.float32(slope) + np.float32(shift)).astype(np.float32),
-        )
+        trust, start = (values * np.float32(slope) for values in (self.trust, self.start))
+        return replace(self, trust=trust.astype(np.float32), start=(start + np.float32(shift)).astype(np.float32))
 
 
-def to_onnx(network: Network) -> onnx.ModelProto:
-    """Inputs `probe` and `candidate` (n, dimension + SIGNS), `overlap` (n, 1); output `score` (n,), all float32."""
-    content = len(network.metric)
-    of_signs = np.concatenate([np.zeros((content, WEIGHINGS), np.float32), network.sign_weights])
-    mirrored = np.concatenate([np.zeros(content, np.bool_), MIRRORED])[:, None]
-    constants: dict[str, npt.NDArray[np.generic]] = {
-        "metric": network.metric,
-        "offsets": network.offsets,
-        "both_ways": np.where(mirrored, np.float32(0), of_signs),
-        "one_way": np.where(mirrored, of_signs, np.float32(0)),
-        "spread": np.repeat(np.eye(WEIGHINGS, dtype=np.float32) * np.float32(SHARPNESS), KNOTS, axis=1),
-        "knots": network.knots,
-        "content_columns": (np.arange(content + SIGNS) < content).astype(np.float32)[:, None],
-        "weights": network.weights[:, None],
-        "bias": network.bias,
-        "overlap_scale": np.array(OVERLAP_SCALE * 8, np.float32),
-        "one": np.array(1, np.float32),
-        "tiny": np.array(1e-12, np.float32),
-        "axis": np.array([1], np.int64),
-        "zero": np.array([0], np.int64),
-        "content_end": np.array([content], np.int64),
-    }
-    nodes = [helper.make_node(kind, inputs, [output]) for kind, inputs, output in _STEPS]
-    next(node for node in nodes if node.op_type == "Concat").attribute.append(helper.make_attribute("axis", 1))
-    inputs = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width])
-        for name, width in zip(INPUTS, (content + SIGNS, content + SIGNS, 1), strict=True)
-    ]
-    output = helper.make_tensor_value_info(OUTPUT, TensorProto.FLOAT, ["n"])
-    stored = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    graph = helper.make_graph(nodes, "neardup-scorer", inputs, [output], stored)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
-    onnx.checker.check_model(model)
-    return model
+def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
+    """Of score embeddings, (n, dimension) twice, and overlaps, (n, 1): shape (n, 1). Of arrays or of tensors."""
+    columns = evidence(ops, *seen(ops, network.sight, probe, candidate, overlap))
+    return columns @ ops.column(network.trust) + network.start
 
 
-def network_of(model: onnx.ModelProto) -> Network:
-    """The network in a model that `to_onnx` wrote. Raises ConfigError when it is another kind of model."""
-    steps = tuple((node.op_type, list(node.input), *node.output) for node in model.graph.node)
-    if steps != _STEPS:
-        raise ConfigError("this is not a model that `neardup train scorer` made: its graph is another")
-    numbers = {stored.name: numpy_helper.to_array(stored) for stored in model.graph.initializer}
-    content = len(numbers["metric"])
-    return Network(
-        metric=numbers["metric"],
-        offsets=numbers["offsets"],
-        sign_weights=(numbers["both_ways"] + numbers["one_way"])[content:],
-        knots=numbers["knots"],
-        weights=numbers["weights"][:, 0],
-        bias=numbers["bias"],
-    )
+def seen(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """The sight, (n, 1), and what the check of points says, (n, len(NUMBERS))."""
+    first = sight(ops, network, probe, candidate, overlap)
+    begin = network.metric.shape[0] + SIGN_NUMBERS
+    last = begin + _LAST_NEEDED
+    enough = ops.part(probe, last, last + 1) * ops.part(candidate, last, last + 1)
+
+    def checked(x: Tensor, y: Tensor) -> Tensor:
+        return geometry(ops, *(ops.part(each, begin, begin + POINTS) for each in (x, y)))
+
+    return first, ops.where((first > _HOPELESS) & (enough > 0.5), checked, probe, candidate, len(NUMBERS))
+
+
+def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
+    """Without the points: shape (n, 1)."""
+    content = network.metric.shape[0]
+    mine, theirs = (ops.part(each, 0, content) for each in (probe, candidate))
+    difference = mine - theirs
+    hidden = ops.apply("Softplus", (difference * difference) @ network.metric + network.offsets)
+    bits, their_bits = (_bits(ops, ops.part(each, content, content + SIGN_NUMBERS)) for each in (probe, candidate))
+    unlike = bits - their_bits
+    # 1 where signs are alike, -1 where not.
+    agreed = unlike * unlike * -2.0 + 1.0
+    both_ways = agreed @ (network.sign_weights * (1 - _ONE_WAY))
+    one_way = ops.apply("Abs", agreed @ (network.sign_weights * _ONE_WAY))
+    rises = ops.apply("Softplus", (both_ways + one_way) @ _SPREAD + network.knots)
+    lengths = ops.apply("Sqrt", ops.total(mine * mine, 1)) * ops.apply("Sqrt", ops.total(theirs * theirs, 1))
+    cosine = ops.total(mine * theirs, 1) / ops.maximum(lengths, _TINY)
+    shared = ops.apply("Log", overlap * _OVERLAP_SCALE + 1.0)
+    return ops.join([hidden, rises, cosine, shared]) @ ops.column(network.weights) + network.bias
+
+
+def _bits(ops: Ops, numbers: Tensor) -> Tensor:
+    """Of packed signs, 1 or 0: (n, SIGNS)."""
+    numbers = whole(ops, numbers)
+    return ops.apply("Floor", numbers @ _UNPACK) - ops.apply("Floor", numbers @ (_UNPACK / 2)) * 2.0

@@ -1,6 +1,6 @@
 """A version of the scorer as a SavedModel, for TensorFlow Serving: the same numbers, the same order of computing.
 
-Imports TensorFlow, as `scorer.keras_network` does: only `neardup models export` imports this file.
+Imports TensorFlow: only `neardup models export` imports this file.
 """
 
 import shutil
@@ -14,14 +14,15 @@ import numpy.typing as npt
 import onnx
 import tensorflow as tf
 
-from neardup.embedder.signs import SIGNS
 from neardup.errors import ConfigError
+from neardup.points.packing import BITS
 from neardup.types import Vector
 from scorer import calibration
-from scorer.keras_network import logits
 from scorer.layout import MODEL_FILE, new_version, version_folder
-from scorer.network import Network, network_of
+from scorer.network import AFTER_CONTENT, Network, logits
+from scorer.onnx_network import network_of
 from scorer.runtime import OnnxModel
+from scorer.tensorflow_ops import TENSORFLOW
 from scorer.wire import INPUTS, OUTPUT, SIGNATURE
 
 __all__ = ["TOLERANCE", "Exported", "export"]
@@ -62,7 +63,7 @@ def export(models: Path, version: int, destination: Path) -> Exported:
 
 
 def _save(network: Network, folder: Path) -> None:
-    dimension = len(network.metric) + SIGNS
+    dimension = len(network.sight.metric) + AFTER_CONTENT
 
     @tf.function(
         input_signature=[
@@ -71,7 +72,7 @@ def _save(network: Network, folder: Path) -> None:
         ]
     )  # type: ignore[untyped-decorator,unused-ignore]
     def score(probe: Any, candidate: Any, overlap: Any) -> dict[str, Any]:
-        return {OUTPUT: tf.squeeze(tf.sigmoid(logits(network, probe, candidate, overlap)), axis=1)}
+        return {OUTPUT: tf.squeeze(tf.sigmoid(logits(TENSORFLOW, network, probe, candidate, overlap)), axis=1)}
 
     tf.saved_model.save(tf.Module(), str(folder), signatures={SIGNATURE: score})
 
@@ -89,18 +90,24 @@ def _difference(model: OnnxModel, served: Any) -> tuple[float, int]:
 
 
 def _trials(dimension: int) -> Iterator[dict[str, Vector]]:
-    """Random pairs from equal to unlike, short and long, and the corners of what is allowed."""
+    """Random pairs from equal to unlike, short and long, with and without points in one arrangement, and the corners of
+    what is allowed."""
     rng = np.random.default_rng(0)
+    content = dimension - AFTER_CONTENT
     for scale in (1e-20, 1e-3, 0.05, 1.0, 1e3):
-        probe = rng.normal(size=(600, dimension), scale=scale)
+        probe = rng.integers(0, 2**BITS, (600, dimension)).astype(np.float32)
+        probe[:, :content] = rng.normal(size=(600, content), scale=scale)
+        candidate = probe.copy()
         distance = np.repeat([0.0, 0.1, 0.5, 1.0], 150)[:, None]
-        candidate = probe + distance * rng.normal(size=probe.shape, scale=scale)
+        candidate[:, :content] += distance * rng.normal(size=(600, content), scale=scale)
+        other = rng.random((600, AFTER_CONTENT)) < np.tile([0.0, 0.02, 0.2, 1.0], 150)[:, None]
+        candidate[:, content:][other] = rng.integers(0, 2**BITS, other.sum())
         yield _arrays(probe, candidate, rng.integers(0, 513, len(probe)))
     one = rng.normal(size=(1, dimension), scale=0.05)
     zero = np.zeros_like(one)
-    for probe, candidate in ((one, one), (one, -one), (one, zero), (zero, zero), (one, one * 1e6)):
+    for first, second in ((one, one), (one, -one), (one, zero), (zero, zero), (one, one * 1e6)):
         for overlap in (0, 1, 512, 1_000_000):
-            yield _arrays(probe, candidate, np.array([overlap]))
+            yield _arrays(first, second, np.array([overlap]))
 
 
 def _arrays(probe: npt.NDArray[Any], candidate: npt.NDArray[Any], overlap: npt.NDArray[Any]) -> dict[str, Vector]:

@@ -4,17 +4,23 @@ Embeddings come as blocks of shape (images, 1 + copies, dimension): the original
 two rows of one image are near-duplicates, every two rows of different images are not.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from neardup.lsh import LshModel, overlaps
 from neardup.types import PairBatch, Vector
+from scorer.fusion import EVIDENCE, evidence, fit_trust
+from scorer.network import Network, Sight, seen
+from scorer.ops import NUMPY
 
-__all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs"]
+__all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs", "with_trust"]
 
 Rows = npt.NDArray[np.intp]
+_BLOCK: Final = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +104,22 @@ def candidate_pairs(
         found.append((np.full(len(best), row), corpus[best], counts[best]))
     probe, candidate, overlap = (np.concatenate(column) for column in zip(*found, strict=True))
     return Pairs(probe, candidate, overlap, copies.owner[probe] == copies.owner[candidate])
+
+
+def with_trust(sight: Sight, taught: Sequence[tuple[Vector, Pairs]]) -> Network:
+    """The network that begins with this sight, and trusts it and the points as far as pairs teach that the sight was
+    not trained on: score embeddings (m, dimension) and pairs of them, any number of times."""
+    columns = [_evidence(sight, score_rows, pairs) for score_rows, pairs in taught]
+    truth = np.concatenate([pairs.truth for _, pairs in taught])
+    return Network(sight, *fit_trust(np.concatenate(columns), truth))
+
+
+def _evidence(sight: Sight, score_rows: Vector, pairs: Pairs) -> Vector:
+    """Shape (n, EVIDENCE)."""
+    columns = np.empty((len(pairs.probe), EVIDENCE), np.float32)
+    for start in range(0, len(columns), _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        batch = pairs.batch(score_rows, rows)
+        overlap = batch.overlap[:, None].astype(np.float32)
+        columns[rows] = evidence(NUMPY, *seen(NUMPY, sight, batch.probes, batch.candidates, overlap))
+    return columns

@@ -7,8 +7,9 @@ import onnx
 
 from neardup.embedder.signs import SIGNS
 from scorer import calibration
+from scorer.fusion import EVIDENCE
 from scorer.layout import MODEL_FILE, new_version, newest_version, shipped_models
-from scorer.network import KNOTS, UNITS, WEIGHINGS, Network
+from scorer.network import KNOTS, UNITS, WEIGHINGS, Network, Sight
 
 __all__ = ["a_network", "copy_version"]
 
@@ -17,8 +18,8 @@ def copy_version(model_dir: Path, version: int, *, bias: float = 0.0) -> Path:
     """The shipped model as another version; `bias` is added to what is under the logistic function."""
     source = shipped_models() / str(newest_version(shipped_models()))
     model = onnx.load(source / MODEL_FILE)
-    (stored,) = [each for each in model.graph.initializer if each.name == "bias"]
-    stored.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(stored) + bias, "bias"))
+    (stored,) = [each for each in model.graph.initializer if each.name == "start"]
+    stored.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(stored) + bias, "start"))
     record = calibration.load(source).model_copy(update={"model_version": version})
     with new_version(model_dir, version) as folder:
         onnx.save(model, folder / MODEL_FILE)
@@ -39,4 +40,6 @@ def a_network(dimension: int = 24, *, seed: int = 1) -> Network:
         "weights": weights,
         "bias": rng.uniform(size=1),
     }
-    return Network(**{name: array.astype(np.float32) for name, array in numbers.items()})
+    trust = rng.uniform(size=EVIDENCE).astype(np.float32)
+    sight = Sight(**{name: array.astype(np.float32) for name, array in numbers.items()})
+    return Network(sight, trust, rng.uniform(-3, 0, 1).astype(np.float32))

@@ -13,8 +13,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.points import copied, made_up
 from benchmarks.search.corpus import DIMENSION, SPECTRUM
-from neardup.embedder.signs import SIGNS
 from neardup.types import ImageId, Vector
 
 __all__ = ["BLOCK", "Images", "burst", "corpus", "corpus_copy", "image_id", "stream"]
@@ -98,15 +98,13 @@ def image_id(name: str, row: int) -> ImageId:
 
 def _fresh(rng: np.random.Generator, count: int) -> tuple[Vector, Vector]:
     lsh = _unit(_spectral(rng, count))
-    signs = rng.choice(np.array([-1, 1], dtype=np.float32), (count, SIGNS))
-    return lsh, np.concatenate([lsh, signs], axis=1)
+    return lsh, np.concatenate([lsh, made_up(rng, count)], axis=1)
 
 
 def _copies(rng: np.random.Generator, lsh: Vector, score: Vector) -> tuple[Vector, Vector]:
     length = rng.uniform(*_NOISE, (len(lsh), 1)).astype(np.float32)
     copies = _unit(lsh + length * _unit(_spectral(rng, len(lsh))))
-    flips = np.where(rng.random((len(lsh), SIGNS)) < _FLIPPED, -1, 1).astype(np.float32)
-    return copies, np.concatenate([copies, score[:, DIMENSION:] * flips], axis=1)
+    return copies, np.concatenate([copies, copied(rng, score[:, DIMENSION:], changed=_FLIPPED)], axis=1)
 
 
 def _spectral(rng: np.random.Generator, count: int) -> Vector:

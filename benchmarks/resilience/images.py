@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from neardup.embedder.signs import SIGNS
+from benchmarks.points import copied, made_up
 from neardup.types import Embeddings, ImageId, Placement, Vector
 
 __all__ = ["Corpus", "Deletion", "Shot", "partition_of"]
@@ -125,10 +125,9 @@ class Corpus:
         self._motifs.append(self._direction())
 
     def _direction(self) -> Vector:
-        """A direction, and random signs: a score embedding as the default embedder makes it."""
+        """A direction, and what follows it in a score embedding that the default embedder makes, at random."""
         vector = self._numpy.normal(size=LSH_DIMENSION)
-        signs = self._numpy.choice([-1.0, 1.0], size=SIGNS)
-        return np.concatenate([vector / np.linalg.norm(vector), signs]).astype(np.float32)
+        return np.concatenate([vector / np.linalg.norm(vector), made_up(self._numpy, 1)[0]]).astype(np.float32)
 
     def _new(self, motif: int, *, late: bool = False) -> Shot:
         # Mixed, so that neighbours are in different partitions.
@@ -141,7 +140,7 @@ class Corpus:
         centre = self._motifs[motif] if motif >= 0 else self._direction()
         score = centre.copy()
         score[:LSH_DIMENSION] += _NOISE * self._numpy.normal(size=LSH_DIMENSION).astype(np.float32)
-        score[LSH_DIMENSION:] *= np.where(self._numpy.random(SIGNS) < _FLIPPED, -1, 1)
+        score[LSH_DIMENSION:] = copied(self._numpy, score[None, LSH_DIMENSION:], changed=_FLIPPED)[0]
         if motif < 0 and image_id in self._shots:
             score = self._shots[image_id].embeddings.score
         shot = Shot(

@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import psutil
 
+from benchmarks.points import AFTER_CONTENT, made_up
 from benchmarks.report import Report, percentiles
 from benchmarks.scoring.server import own_server
 from benchmarks.scoring.wire_cost import wire_seconds_a_row
@@ -65,10 +66,12 @@ def run(report: Report, plan: Plan, *, endpoint: str | None, model_name: str, ba
 def pairs(rows: int, dimension: int) -> PairBatch:
     """Probes against 200 candidates each, as a worker sends them: embeddings of the precision that the index keeps."""
     rng = np.random.default_rng(rows)
-    of_images = -(-rows // _CANDIDATES)
-    probes = rng.normal(size=(of_images, dimension), scale=dimension**-0.5)
+    of_images, content = -(-rows // _CANDIDATES), dimension - AFTER_CONTENT
+    seen = rng.normal(size=(of_images, content), scale=content**-0.5)
+    probes = np.concatenate([seen, made_up(rng, of_images)], axis=1)
     repeated = np.repeat(probes, _CANDIDATES, axis=0)[:rows]
-    candidates = repeated + rng.normal(size=repeated.shape, scale=dimension**-0.5) * rng.uniform(0, 1, (rows, 1))
+    apart = rng.uniform(0, 1, (rows, 1)) * rng.normal(size=(rows, content), scale=content**-0.5)
+    candidates = np.concatenate([repeated[:, :content] + apart, made_up(rng, rows)], axis=1)
     return PairBatch(
         probes=repeated.astype(np.float16).astype(np.float32),
         candidates=candidates.astype(np.float16).astype(np.float32),

@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 DIMENSION: Final = 256
-SCORE_DIMENSION: Final = 511
+SCORE_DIMENSION: Final = 712
 SPECTRUM: Final = 0.6
 BLOCK: Final = 50_000
 GIANT: Final = 100_000
@@ -95,7 +95,7 @@ class Images:
         return np.concatenate(members)
 
     def scores(self, block: int) -> npt.NDArray[np.float16]:
-        """The score embeddings of one block, shape (BLOCK, 511): random, only their size matters."""
+        """The score embeddings of one block, shape (BLOCK, 712): random, only their size matters."""
         rng = _generator(block, 1)
         return rng.standard_normal((BLOCK, SCORE_DIMENSION), dtype=np.float32).astype(np.float16)
 

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.resources import files
@@ -26,10 +25,10 @@ from neardup.errors import ConfigError
 from neardup.evaluation.pairs import JudgedPair, read_pairs
 from neardup.lsh import LshModel
 from scorer.calibration import CalibrationRecord, save
-from scorer.evaluation import bounds, report, with_probabilities
+from scorer.evaluation import all_pairs, bounds, report, with_probabilities
 from scorer.layout import MODEL_FILE, new_version, shipped_models
-from scorer.network import to_onnx
-from scorer.training import EmbeddedCopies, Lesson, candidate_pairs
+from scorer.onnx_network import to_onnx
+from scorer.training import EmbeddedCopies, Lesson, candidate_pairs, with_trust
 
 __all__ = ["train"]
 
@@ -45,7 +44,7 @@ _EXCLUDE = click.option(
     type=click.Path(path_type=Path, exists=True, file_okay=False),
     help="Pictures that must not be learned from; default: the demo's photos.",
 )
-_AT_MOST = click.option("--at-most", type=click.IntRange(1), default=400, show_default=True, help="Pictures a folder.")
+_AT_MOST = click.option("--at-most", type=click.IntRange(1), default=400, show_default=True, help="Files a folder.")
 
 
 @click.group()
@@ -139,7 +138,7 @@ def scorer(
 
     Needs TensorFlow: pip install neardup[train]."""
     with needing_tensorflow("training"):
-        from scorer.keras_network import fit_network
+        from scorer.keras_network import fit_sight
     judged = read_pairs(pairs) if pairs else []
     weights = Whitening.load(whitening) if whitening else shipped_whitening()
     chosen, distinct = _pictures(
@@ -148,7 +147,7 @@ def scorer(
         jobs=jobs,
         exclude=exclude,
         at_most=at_most,
-        sides=("scorer", "calibration", "evaluation"),
+        sides=("scorer", "trust", "calibration", "evaluation"),
     )
     for side in ("calibration", "evaluation"):
         del chosen[side][held_out:]
@@ -159,7 +158,9 @@ def scorer(
     if judged:
         lesson = lesson.with_judged(*_judged(weights, judged, cache, jobs), lsh)
     with _progress("training the scorer", epochs) as advance:
-        network = fit_network(lesson, seed=seed, epochs=epochs, advance=lambda _: advance())
+        sight = fit_sight(lesson, seed=seed, epochs=epochs, advance=lambda _: advance())
+    taught = [(copies.score_rows, all_pairs(copies, lsh)) for copies in (embedded["trust"], others)]
+    network = with_trust(sight, taught)
     network = with_probabilities(network, embedded["calibration"], others, lsh)
     threshold, head_bound = bounds(network, embedded["calibration"], others, lsh)
     counts = {side: len(pictures) for side, pictures in chosen.items()}
@@ -189,9 +190,9 @@ def scorer(
 def _pictures(
     *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, sides: Sequence[Side]
 ) -> tuple[dict[Side, list[Picture]], np.ndarray]:
-    """The distinct pictures of each side, at most so many a folder; and the features of all that are distinct."""
+    """Of at most so many files a folder the distinct pictures of each side, and the features of all distinct ones."""
     kept_out = training.find_pictures([exclude or Path(str(files("neardup.demo"))) / "photos"])
-    found = training.find_pictures(folders)
+    found = [picture for folder in folders for picture in training.find_pictures([folder])[:at_most]]
     if not found:
         raise ConfigError("no images in the given folders")
     with _progress("features of the pictures", len(found) + len(kept_out)) as advance:
@@ -200,12 +201,7 @@ def _pictures(
     usable = [picture for picture in found if picture.sha256 in raw]
     features = np.stack([raw[picture.sha256] for picture in usable])
     rows = training.distinct(features, kept_out=np.stack([*excluded.values()]) if excluded else features[:0])
-    chosen: dict[Side, list[Picture]] = {side: [] for side in sides}
-    taken: Counter[Path] = Counter()
-    for picture in (usable[row] for row in rows):
-        taken[picture.folder] += 1
-        if picture.side in chosen and taken[picture.folder] <= at_most:
-            chosen[picture.side].append(picture)
+    chosen = {side: [usable[row] for row in rows if usable[row].side == side] for side in sides}
     return chosen, features[rows]
 
 

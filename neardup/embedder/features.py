@@ -1,7 +1,7 @@
 """An upright picture -> the raw features that whitening turns into embeddings.
 
 The network sees the picture and its mirror image; both pooled layers are averaged over the two. Each block is scaled
-to length 1, so that none drowns the others; the signs at the end stay as they are.
+to length 1, so that none drowns the others. The signs of low frequencies and the local points follow as they are.
 """
 
 from pathlib import Path
@@ -13,18 +13,21 @@ from PIL import Image
 
 from neardup.embedder.decode import Decode, decode
 from neardup.embedder.hand import HAND_WIDTHS, hand_features
-from neardup.embedder.signs import SIGNS
+from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.embedder.trim import trim
 from neardup.embedder.trunk import MIDDLE, SIDE, TOP, ensure_graph
+from neardup.points.describe import DESCRIBED, describe
 from neardup.types import Vector
 
-__all__ = ["CONTENT_WIDTH", "FEATURES_VERSION", "RAW_WIDTH", "RawFeatures"]
+__all__ = ["CONTENT_WIDTH", "FEATURES_VERSION", "RAW_WIDTH", "RAW_WIDTHS", "RawFeatures"]
 
-FEATURES_VERSION: Final = 3
+FEATURES_VERSION: Final = 4
 """Raised with every change that gives other features for the same bytes."""
 CONTENT_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
 """How many of the raw features, from the first on, are the same for a mirror image and go through the whitening."""
-RAW_WIDTH: Final = CONTENT_WIDTH + SIGNS
+RAW_WIDTHS: Final = (CONTENT_WIDTH, SIGN_NUMBERS, DESCRIBED)
+"""Of content, signs and described points, in this order."""
+RAW_WIDTH: Final = sum(RAW_WIDTHS)
 
 
 class RawFeatures:
@@ -51,8 +54,8 @@ class RawFeatures:
         both = np.stack([pixels, pixels[:, :, ::-1]])
         middle, top = (output.mean(axis=0) for output in self._session.run(["middle", "top"], {"image": both}))
         by_hand, signs = hand_features(image)
-        blocks = (middle, top, *by_hand)
-        return np.concatenate([*(_unit(block) for block in blocks), signs]).astype(np.float32)
+        blocks = (_unit(block) for block in (middle, top, *by_hand))
+        return np.concatenate([*blocks, signs, describe(image)]).astype(np.float32)
 
 
 def _unit(block: Vector) -> Vector:

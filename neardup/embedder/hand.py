@@ -26,7 +26,7 @@ Grey = npt.NDArray[np.float64]
 
 
 def hand_features(image: Image.Image) -> tuple[list[Vector], Vector]:
-    """The three blocks, float32, not yet normalised; and the signs, shape (SIGNS,)."""
+    """The three blocks, float32, not yet normalised; and the signs, packed, shape (SIGN_NUMBERS,)."""
     small = image.resize((64, 64), Image.Resampling.BOX, reducing_gap=2.0)
     ycbcr = np.asarray(small.convert("YCbCr"), dtype=np.float64) / 255.0
     low = low_frequencies(ycbcr[..., 0])

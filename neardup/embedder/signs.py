@@ -11,12 +11,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.fft import dctn
 
+from neardup.points.packing import numbers_for, pack
 from neardup.types import Vector
 
-__all__ = ["MIRRORED", "SIGNS", "low_frequencies", "signs"]
+__all__ = ["MIRRORED", "SIGNS", "SIGN_NUMBERS", "low_frequencies", "signs"]
 
 _SIDE: Final = 16
 SIGNS: Final = _SIDE * _SIDE - 1
+SIGN_NUMBERS: Final = numbers_for(SIGNS)
+"""Numbers that hold them (`neardup.points.packing`)."""
 MIRRORED: Final[npt.NDArray[np.bool_]] = np.tile(np.arange(_SIDE) % 2 == 1, _SIDE)[1:]
 """Which of them a mirror image negates, shape (SIGNS,)."""
 
@@ -30,5 +33,5 @@ def low_frequencies(grey: Grey) -> Grey:
 
 
 def signs(low: Grey) -> Vector:
-    """Shape (SIGNS,), float32, 1 or -1: of all but the mean."""
-    return np.where(low.ravel()[1:] > 0, 1, -1).astype(np.float32)
+    """Shape (SIGN_NUMBERS,), float32: of all but the mean whether it is positive, packed."""
+    return pack(low.ravel()[None, 1:] > 0).ravel()

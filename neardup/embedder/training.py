@@ -1,14 +1,17 @@
 """Pictures for training: found, told apart, divided, copied with edits and turned into raw features, cached on disk.
 
-The division is by picture and by nothing else: its sha256 says whether it trains the whitening, trains the scorer,
-sets the threshold or judges the result, so a picture never changes sides between runs or commands.
+The division is by picture and by nothing else: its sha256 says whether it trains the whitening, the sight of the scorer
+or its trust in sight and points, sets the threshold or judges the result, so a picture never changes sides between runs
+or commands.
 """
 
 import hashlib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Final, Literal
@@ -21,15 +24,17 @@ from neardup.embedder.features import CONTENT_WIDTH, FEATURES_VERSION, RawFeatur
 from neardup.embedder.fence import process_fence
 from neardup.embedder.whitening import Whitening, fit_projection
 from neardup.errors import ConfigError, InvalidImageError
+from neardup.points.axes import Axes
+from neardup.points.describe import DESCRIBED, unfolded
 from neardup.types import Vector
 
 __all__ = ["Picture", "Side", "copies_of", "distinct", "find_pictures", "fit_whitening", "originals_of", "picture_of"]
 
-Side = Literal["whitening", "scorer", "calibration", "evaluation"]
+Side = Literal["whitening", "scorer", "trust", "calibration", "evaluation"]
 Advance = Callable[[], object]
 
 VARIED_COPIES: Final = 12
-_SHARES: Final[tuple[tuple[int, Side], ...]] = ((45, "whitening"), (75, "scorer"), (87, "calibration"))
+_SHARES: Final[tuple[tuple[int, Side], ...]] = ((45, "whitening"), (67, "scorer"), (75, "trust"), (87, "calibration"))
 _SUFFIXES: Final = frozenset({".jpg", ".jpeg", *(f".{name.lower()}" for name in FORMATS)})
 _LEAST_SIDE: Final = 96
 _LONG_SIDE: Final = 512
@@ -103,7 +108,9 @@ def fit_whitening(originals: Vector, copies: Vector) -> Whitening:
     """From raw features of pictures (n, width) and of their copies (n, copies, width)."""
     owner = np.repeat(np.arange(len(originals)), copies.shape[1])
     rows = copies.reshape(-1, copies.shape[-1])[:, :CONTENT_WIDTH]
-    return Whitening(fit_projection(originals[:, :CONTENT_WIDTH], rows, owner, dimension=256, ridge=0.03, flatten=0.8))
+    content = fit_projection(originals[:, :CONTENT_WIDTH], rows, owner, dimension=256, ridge=0.03, flatten=0.8)
+    _, histograms = unfolded(originals[:, -DESCRIBED:])
+    return Whitening(content, Axes.learn(histograms[histograms.any(axis=2)]))
 
 
 def _compute(
@@ -111,7 +118,9 @@ def _compute(
 ) -> list[Vector]:
     cache.mkdir(parents=True, exist_ok=True)
     results = []
-    with ProcessPoolExecutor(jobs) as pool:
+    # Threads of the numerical library would only take the cores from each other.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
         for row in pool.map(work, pictures, [cache] * len(pictures), chunksize=4):
             results.append(row)
             advance()

@@ -1,11 +1,11 @@
-"""Raw features -> embeddings: a matrix learned from pictures and their edited copies, shipped as `whitening.npz`.
+"""Raw features -> embeddings: matrices learned from pictures and their edited copies, shipped as `whitening.npz`.
 
-The directions in which copies differ from their originals are scaled down (within-pair covariance whitening, closed
-form; Mikolajczyk & Matas, ICCV 2007), then PCA keeps those in which pictures differ from each other.
+Of the content, the directions in which copies differ from their originals are scaled down (within-pair covariance
+whitening, closed form; Mikolajczyk & Matas, ICCV 2007), then PCA keeps those in which pictures differ from each other.
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -15,22 +15,26 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from neardup.embedder.features import CONTENT_WIDTH
-from neardup.embedder.signs import SIGNS
+from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTHS
+from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.errors import ConfigError
+from neardup.points.axes import WORDS, Axes
+from neardup.points.packing import POINTS
 from neardup.projection import Projection
 from neardup.types import Embeddings, Vector
 
 __all__ = ["Whitening", "fit_principal", "fit_projection", "shipped_whitening"]
 
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 
 
 @dataclass(frozen=True)
 class Whitening:
-    """The embedding for the terms is the projected content, of length 1. For the scorer the signs follow it."""
+    """Both embeddings begin with the projected content, of length 1. In that for the terms the words of points follow;
+    in that for the scorer the signs, and the points."""
 
     content: Projection
+    axes: Axes
 
     @cached_property
     def digest(self) -> str:
@@ -42,16 +46,18 @@ class Whitening:
 
     @property
     def lsh_dimension(self) -> int:
-        return self.content.dimension
+        return self.content.dimension + WORDS
 
     @property
     def score_dimension(self) -> int:
-        return self.lsh_dimension + SIGNS
+        return self.content.dimension + SIGN_NUMBERS + POINTS
 
     def embed(self, raw: Vector) -> tuple[Vector, Vector]:
         """Raw features (n, RAW_WIDTH) -> embeddings for terms and for the scorer, (n, dimension) each."""
-        content = self.content.apply(raw[:, :CONTENT_WIDTH])
-        return content, np.concatenate([content, raw[:, CONTENT_WIDTH:]], axis=1)
+        seen, signs, described = np.split(raw, np.cumsum(RAW_WIDTHS)[:-1], axis=1)
+        content = self.content.apply(seen)
+        lsh = np.concatenate([content, self.axes.words(described)], axis=1)
+        return lsh, np.concatenate([content, signs, self.axes.points(described)], axis=1)
 
     def embed_one(self, raw: Vector) -> Embeddings:
         lsh, score = self.embed(raw[None])
@@ -70,10 +76,12 @@ class Whitening:
             raise ConfigError(f"whitening: cannot read {path}: {exc}") from exc
         if arrays["format"] != _FORMAT or len(arrays["mean"]) != CONTENT_WIDTH:
             raise ConfigError(f"whitening: {path} was made for other features; train it again")
-        return cls(Projection(arrays["mean"], arrays["matrix"]))
+        axes = Axes(**{each.name: arrays[each.name] for each in fields(Axes)})
+        return cls(Projection(arrays["mean"], arrays["matrix"]), axes)
 
     def _arrays(self) -> dict[str, Any]:
-        return {"mean": self.content.mean, "matrix": self.content.matrix}
+        axes = {each.name: getattr(self.axes, each.name) for each in fields(Axes)}
+        return {"mean": self.content.mean, "matrix": self.content.matrix, **axes}
 
 
 def shipped_whitening() -> Whitening:

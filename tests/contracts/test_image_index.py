@@ -101,7 +101,7 @@ def test_images_come_back_as_written(index: Index) -> None:
 
 def test_score_embeddings_are_kept_as_float16(index: Index) -> None:
     write, search = index
-    embedding = np.random.default_rng(1).normal(size=511).astype(np.float32)
+    embedding = np.random.default_rng(1).normal(size=712).astype(np.float32)
     entry = IndexedImage(image_id=ImageId("a"), version=1, seq=1, code=np.zeros(3, dtype=np.uint16), score=embedding)
     write.apply([entry], [], upto=Position(seq=1))
     rounded = embedding.astype(np.float16).astype(np.float32)

@@ -12,7 +12,7 @@ from neardup.types import PairBatch, Vector
 from scorer.client import TensorFlowServingScorer
 from tests.prediction_server import prediction_server
 
-DIMENSION = 511
+DIMENSION = 712
 
 
 @pytest.fixture(scope="module", params=["memory", pytest.param("server", marks=pytest.mark.integration)])

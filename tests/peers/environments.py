@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-__all__ = ["confluent_python", "pythie_python", "train_python", "with_our_packages"]
+__all__ = ["confluent_python", "our_packages", "pythie_python", "train_python", "with_our_packages"]
 
 ROOT = Path(__file__).parents[2]
 _SHARED = ("numpy", "protobuf", "grpcio")
@@ -37,7 +37,12 @@ def confluent_python() -> Path:
 
 def with_our_packages() -> dict[str, str]:
     """The variables for a process of another environment that shall find this project and what it needs."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join([sysconfig.get_path("purelib"), str(ROOT)])}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(our_packages())}
+
+
+def our_packages() -> tuple[str, str]:
+    """Where this project and what it needs are found."""
+    return sysconfig.get_path("purelib"), str(ROOT)
 
 
 def _python(name: str, requirements: Sequence[str], options: Sequence[str] = ()) -> Path:

@@ -1,8 +1,8 @@
-"""pythie-serving, a PredictionService that others wrote, with the scorer's numbers: python pythie_server.py FOLDER.
+"""pythie-serving, a PredictionService that others wrote, with the scorer's numbers: pythie_server.py FOLDER PATH…
 
 Its messages, its reading of tensors, its Predict and its answer. Its models take columns, so what is added is one that
-takes pairs, and the names that our client looks for. FOLDER holds neardup.npz and metadata.json. Prints its port, ends
-when standard input ends.
+takes pairs, and the names that our client looks for. FOLDER holds neardup.npz and metadata.json; the scorer's formula
+is found on PATH…, after what pythie-serving comes with. Prints its port, ends when standard input ends.
 """
 
 import sys
@@ -21,27 +21,22 @@ class Prediction(AbstractPythieServingPredictionServiceServicer):  # type: ignor
     model_file_extension = ".npz"
 
     def _create_model_specs(self, model_config: Any) -> Any:
-        return {"model": dict(np.load(self._get_model_path(model_config)))}
+        from scorer.network import Network, Sight
+
+        numbers = dict(np.load(self._get_model_path(model_config)))
+        trust, start = numbers.pop("trust"), numbers.pop("start")
+        return {"model": Network(Sight(**numbers), trust, start)}
 
     @staticmethod
     def _parse_samples(request: Any, model_specs: Any) -> Any:
         return {name: make_ndarray_from_tensor(tensor) for name, tensor in request.inputs.items()}
 
     def _predict(self, model_specs: Any, samples: Any) -> Any:
-        numbers = model_specs["model"]
-        probe, candidate, overlap = samples["probe"], samples["candidate"], samples["overlap"]
-        content = len(numbers["metric"])
-        probe_content, candidate_content = probe[:, :content], candidate[:, :content]
-        hidden = np.logaddexp(0, (probe_content - candidate_content) ** 2 @ numbers["metric"] + numbers["offsets"])
-        agreed = (probe * candidate)[:, content:]
-        mirrored = np.arange(1, 256) % 2 == 1  # the odd columns of 16 x 16 frequencies but the first
-        straight = agreed[:, ~mirrored] @ numbers["sign_weights"][~mirrored]
-        turned = np.abs(agreed[:, mirrored] @ numbers["sign_weights"][mirrored])
-        rises = np.logaddexp(0, np.repeat(straight + turned, 5, axis=1) * 12 + numbers["knots"])
-        lengths = np.linalg.norm(probe_content, axis=1) * np.linalg.norm(candidate_content, axis=1)
-        cosine = (probe_content * candidate_content).sum(axis=1) / np.maximum(lengths, 1e-12)
-        features = np.concatenate([hidden, rises, cosine[:, None], np.log1p(overlap / 8)], axis=1)
-        return (1 / (1 + np.exp(-(features @ numbers["weights"] + numbers["bias"])))).reshape(-1)
+        from scorer.network import logits
+        from scorer.ops import NUMPY
+
+        pairs = samples["probe"], samples["candidate"], samples["overlap"]
+        return 1 / (1 + np.exp(-logits(NUMPY, model_specs["model"], *pairs)[:, 0]))
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = super().Predict(request, context)
@@ -64,4 +59,5 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
+    sys.path += sys.argv[2:]
     main(sys.argv[1])

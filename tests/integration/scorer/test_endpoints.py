@@ -80,7 +80,7 @@ def counted(folder: Path | None = None) -> Iterator[Counted]:
 
 def batch(rows: int) -> PairBatch:
     rng = np.random.default_rng(rows)
-    probes, candidates = rng.normal(size=(2, rows, 511), scale=0.05).astype(np.float32)
+    probes, candidates = rng.normal(size=(2, rows, 712), scale=0.05).astype(np.float32)
     return PairBatch(probes=probes, candidates=candidates, overlap=np.ones(rows, np.int32))
 
 

@@ -12,15 +12,16 @@ import numpy as np
 import onnx
 import pytest
 
-from neardup.embedder.signs import SIGNS
+from neardup.points.packing import BITS
 from neardup.types import PairBatch, Vector
 from scorer.calibration import CalibrationRecord, save
 from scorer.client import TensorFlowServingScorer
 from scorer.layout import MODEL_FILE, new_version, shipped_models
-from scorer.network import network_of, to_onnx
+from scorer.network import AFTER_CONTENT
+from scorer.onnx_network import network_of, to_onnx
 from scorer.runtime import OnnxModel
 from tests.models import a_network, copy_version
-from tests.peers.environments import pythie_python, train_python, with_our_packages
+from tests.peers.environments import our_packages, pythie_python, train_python, with_our_packages
 from tests.prediction_server import prediction_server
 
 pytestmark = pytest.mark.integration
@@ -79,10 +80,10 @@ def pairs() -> PairBatch:
     apart = np.linspace(0, 3, 900)[:, None]
     content = rng.normal(size=(900, 256), scale=1 / 16)
     other = content + rng.normal(size=content.shape, scale=1 / 16) * apart
-    signs = rng.choice([-1, 1], size=(900, SIGNS))
-    changed = np.where(rng.uniform(size=signs.shape) < apart / 6, -signs, signs)
+    packed = rng.integers(0, 2**BITS, (900, AFTER_CONTENT))
+    changed = np.where(rng.uniform(size=packed.shape) < apart / 3, rng.integers(0, 2**BITS, packed.shape), packed)
     return PairBatch(
-        probes=np.concatenate([content, signs], axis=1).astype(np.float32),
+        probes=np.concatenate([content, packed], axis=1).astype(np.float32),
         candidates=np.concatenate([other, changed], axis=1).astype(np.float32),
         overlap=rng.integers(0, 64, 900).astype(np.int32),
     )
@@ -122,17 +123,17 @@ def test_the_official_stubs_ask_our_server(train: Path, exported: Path, embedded
         command = [str(train), str(PEERS / "official_client.py"), server.endpoint, str(tmp_path / "pairs.npz")]
         answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300).stdout)
     assert (answer["name"], answer["version"]) == ("neardup", 1)
-    assert answer["probe"] == [-1, 511]
+    assert answer["probe"] == [-1, 712]
     assert answer["states"] == [[1, "AVAILABLE"]]
     assert np.abs(np.array(answer["scores"]) - embedded).max() < 1e-6
 
 
 def test_pythie_serving_answers_our_client(embedded: Vector, tmp_path: Path) -> None:
     network = network_of(onnx.load(shipped_models() / "1" / MODEL_FILE))
-    np.savez(tmp_path / "neardup.npz", **asdict(network))
+    np.savez(tmp_path / "neardup.npz", **asdict(network.sight), trust=network.trust, start=network.start)
     (tmp_path / "metadata.json").write_text("{}")
     with (
-        running(pythie_python(), str(PEERS / "pythie_server.py"), str(tmp_path)) as endpoint,
+        running(pythie_python(), str(PEERS / "pythie_server.py"), str(tmp_path), *our_packages()) as endpoint,
         TensorFlowServingScorer(endpoint=endpoint, timeout_seconds=60, batch_rows=400) as scorer,
     ):
         scores = scorer.score(pairs())
@@ -144,7 +145,7 @@ def test_an_export_lies_beside_its_onnx_model(exported: Path) -> None:
     names = {path.name for path in (exported / "1").iterdir()}
     assert {"saved_model.pb", "variables", "model.onnx", "calibration.json"} <= names
     assert [path.name for path in exported.iterdir()] == ["1"]
-    assert OnnxModel.load(exported, 1).input_shapes["probe"] == (-1, 511)
+    assert OnnxModel.load(exported, 1).input_shapes["probe"] == (-1, 712)
 
 
 def test_a_scorer_of_another_dimension_is_exported(train: Path, tmp_path: Path) -> None:

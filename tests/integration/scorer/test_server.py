@@ -41,8 +41,8 @@ def call(endpoint: str, method: wire.Method, request: Any) -> Any:
 def predict_request(rows: int = 3, *, model: str = "neardup", **replaced: Any) -> Any:
     rng = np.random.default_rng(rows)
     arrays = {
-        "probe": rng.normal(size=(rows, 511)).astype(np.float32),
-        "candidate": rng.normal(size=(rows, 511)).astype(np.float32),
+        "probe": rng.normal(size=(rows, 712)).astype(np.float32),
+        "candidate": rng.normal(size=(rows, 712)).astype(np.float32),
         "overlap": np.ones((rows, 1), np.float32),
         **replaced,
     }
@@ -56,7 +56,7 @@ def predict_request(rows: int = 3, *, model: str = "neardup", **replaced: Any) -
 
 def batch(rows: int) -> PairBatch:
     rng = np.random.default_rng(rows)
-    probes, candidates = rng.normal(size=(2, rows, 511)).astype(np.float32)
+    probes, candidates = rng.normal(size=(2, rows, 712)).astype(np.float32)
     return PairBatch(probes=probes, candidates=candidates, overlap=np.ones(rows, np.int32))
 
 
@@ -75,7 +75,7 @@ def test_metadata_describes_the_inputs(server: PredictionServer) -> None:
     assert packed.Unpack(signatures)
     signature = signatures.signature_def[wire.SIGNATURE]
     shapes = {name: [dim.size for dim in info.tensor_shape.dim] for name, info in signature.inputs.items()}
-    assert shapes == {"probe": [-1, 511], "candidate": [-1, 511], "overlap": [-1, 1]}
+    assert shapes == {"probe": [-1, 712], "candidate": [-1, 712], "overlap": [-1, 1]}
 
 
 def test_status_and_health(server: PredictionServer) -> None:
@@ -92,10 +92,10 @@ def test_status_and_health(server: PredictionServer) -> None:
     [
         ({"candidate": None}, "input candidate is missing"),
         ({"extra": np.ones((3, 1), np.float32)}, "input extra is unknown"),
-        ({"probe": np.ones((3, 128), np.float32)}, r"input probe has shape \[3, 128\], wanted \[-1, 511\]"),
+        ({"probe": np.ones((3, 128), np.float32)}, r"input probe has shape \[3, 128\], wanted \[-1, 712\]"),
         ({"overlap": np.ones(3, np.float32)}, r"input overlap has shape \[3\]"),
         ({"overlap": np.ones((2, 1), np.float32)}, "different numbers of rows"),
-        ({"probe": np.full((3, 511), np.nan, np.float32)}, "input probe contains NaN"),
+        ({"probe": np.full((3, 712), np.nan, np.float32)}, "input probe contains NaN"),
     ],
 )
 def test_wrong_inputs_are_named(server: PredictionServer, replaced: dict[str, Any], reason: str) -> None:

@@ -15,7 +15,7 @@ from neardup.demo.corpus import sample_photos
 from neardup.types import PairBatch
 from scorer.calibration import load
 from scorer.layout import MODEL_FILE, shipped_models
-from scorer.network import network_of
+from scorer.onnx_network import network_of
 from scorer.runtime import OnnxModel
 from tests.models import copy_version
 from tests.peers.environments import train_python, with_our_packages
@@ -69,14 +69,14 @@ def test_the_scorer_learns_and_repeats(trained: Path) -> None:
     record = load(first)
     assert 0 < record.head_bound <= record.match_threshold < 1
     network = network_of(onnx.load(first / MODEL_FILE))
-    for name in ("metric", "sign_weights"):
-        assert (getattr(network, name) >= 0).all(), name
-    np.testing.assert_allclose(network.sign_weights.sum(axis=0), 1, atol=1e-5)
+    for numbers in (network.sight.metric, network.sight.sign_weights, network.trust):
+        assert (numbers >= 0).all()
+    np.testing.assert_allclose(network.sight.sign_weights.sum(axis=0), 1, atol=1e-5)
 
 
 def test_what_was_trained_is_what_is_served(trained: Path) -> None:
     rng = np.random.default_rng(3)
-    probes = rng.normal(size=(300, 511)).astype(np.float32)
+    probes = rng.normal(size=(300, 712)).astype(np.float32)
     batch = PairBatch(
         probes=probes,
         candidates=probes + rng.normal(size=probes.shape).astype(np.float32) * 0.05,

@@ -12,8 +12,10 @@ from neardup.demo.corpus import sample_photos
 from neardup.edits.named import EDITS
 from neardup.embedder.default import DefaultEmbedder
 from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH, RawFeatures
-from neardup.embedder.signs import MIRRORED
+from neardup.embedder.signs import MIRRORED, SIGNS
 from neardup.embedder.trunk import ensure_graph
+from neardup.points.describe import DESCRIBED
+from neardup.points.packing import unpacking
 
 PHOTOS = sample_photos()[:6]
 
@@ -30,9 +32,9 @@ def embedder(cache: Path) -> DefaultEmbedder:
 
 def test_both_embeddings_start_alike(embedder: DefaultEmbedder) -> None:
     found = embedder.embed(PHOTOS[0].read_bytes())
-    assert (found.lsh.shape, found.score.shape) == ((256,), (511,))
-    np.testing.assert_array_equal(found.lsh, found.score[:256])
-    assert np.linalg.norm(found.lsh) == pytest.approx(1, abs=1e-5)
+    assert (found.lsh.shape, found.score.shape) == ((352,), (712,))
+    np.testing.assert_array_equal(found.lsh[:256], found.score[:256])
+    assert np.linalg.norm(found.lsh[:256]) == pytest.approx(1, abs=1e-5)
 
 
 def test_another_process_gives_the_same_bits(embedder: DefaultEmbedder, cache: Path) -> None:
@@ -55,9 +57,9 @@ def test_threads_give_the_same_bits(embedder: DefaultEmbedder) -> None:
 
 
 def test_a_copy_is_nearer_than_any_other_photo(embedder: DefaultEmbedder) -> None:
-    originals = np.stack([embedder.embed(path.read_bytes()).lsh for path in PHOTOS])
+    originals = np.stack([embedder.embed(path.read_bytes()).lsh[:256] for path in PHOTOS])
     for edit in EDITS:
-        copies = [embedder.embed(edit.apply(path.read_bytes(), path.name)[1]).lsh for path in PHOTOS[:3]]
+        copies = [embedder.embed(edit.apply(path.read_bytes(), path.name)[1]).lsh[:256] for path in PHOTOS[:3]]
         assert (np.stack(copies) @ originals.T).argmax(axis=1).tolist() == [0, 1, 2], edit.name
 
 
@@ -68,10 +70,12 @@ def test_a_mirror_image_has_nearly_the_same_features(cache: Path) -> None:
         data = path.read_bytes()
         raw, mirrored = features.of_bytes(data), features.of_bytes(flip.apply(data, path.name)[1])
         assert raw.shape == (RAW_WIDTH,)
-        content, signs = raw[:CONTENT_WIDTH], raw[CONTENT_WIDTH:]
+        content = raw[:CONTENT_WIDTH]
         assert content @ mirrored[:CONTENT_WIDTH] / (content @ content) > 0.99
-        turned = np.where(MIRRORED, -1, 1) * mirrored[CONTENT_WIDTH:]
-        assert (signs * turned).mean() > 0.8
+        packed = np.stack([raw, mirrored])[:, CONTENT_WIDTH:-DESCRIBED]
+        matrix = unpacking(SIGNS)
+        signs, of_mirrored = np.floor(packed @ matrix) - 2 * np.floor(packed @ (matrix / 2)) > 0
+        assert (signs == of_mirrored ^ MIRRORED).mean() > 0.9
 
 
 def test_the_graph_is_written_once_by_many(tmp_path: Path) -> None:

@@ -12,8 +12,12 @@ import pytest
 from neardup.demo.corpus import sample_photos
 from neardup.embedder.carve import images_in
 from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH
+from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.embedder.training import copies_of, distinct, find_pictures, fit_whitening, originals_of
 from neardup.errors import ConfigError
+from neardup.points.axes import WORDS
+from neardup.points.describe import DESCRIBED
+from neardup.points.packing import POINTS
 
 PHOTOS = sample_photos()[:3]
 
@@ -119,10 +123,12 @@ def test_distinct_drops_what_resembles() -> None:
 
 def test_fitting_gives_the_stated_dimensions() -> None:
     rng = np.random.default_rng(3)
-    originals = rng.uniform(size=(300, RAW_WIDTH)).astype(np.float32)
+    content = rng.uniform(size=(300, CONTENT_WIDTH))
+    signs = rng.integers(0, 2048, (300, SIGN_NUMBERS))
+    originals = np.concatenate([content, signs, rng.uniform(size=(300, DESCRIBED))], axis=1).astype(np.float32)
     copies = originals[:, None] + rng.normal(scale=0.1, size=(300, 2, RAW_WIDTH)).astype(np.float32)
     whitening = fit_whitening(originals, copies)
-    assert (whitening.lsh_dimension, whitening.score_dimension) == (256, 511)
+    assert (whitening.lsh_dimension, whitening.score_dimension) == (256 + WORDS, 256 + SIGN_NUMBERS + POINTS)
     lsh, score = whitening.embed(originals)
-    assert (lsh @ lsh.T).argmax(axis=1).tolist() == list(range(300))
-    np.testing.assert_array_equal(score, np.concatenate([lsh, originals[:, CONTENT_WIDTH:]], axis=1))
+    assert (lsh[:, :256] @ lsh[:, :256].T).argmax(axis=1).tolist() == list(range(300))
+    np.testing.assert_array_equal(score[:, :-POINTS], np.concatenate([lsh[:, :256], signs], axis=1))

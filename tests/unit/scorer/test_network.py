@@ -3,36 +3,60 @@
 from dataclasses import asdict, replace
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 import onnxruntime
 import pytest
+from PIL import Image
 
+from neardup.demo.corpus import sample_photos
 from neardup.embedder.signs import MIRRORED, SIGNS
+from neardup.embedder.whitening import shipped_whitening
 from neardup.errors import ConfigError
 from neardup.lsh import LshModel, overlaps
+from neardup.points.describe import describe
+from neardup.points.packing import POINTS, pack
 from neardup.types import PairBatch, Vector
 from scorer.evaluation import bounds, report
-from scorer.features import agreement, cosine, overlap_feature, squared_differences
-from scorer.network import KNOTS, UNITS, WEIGHINGS, network_of, to_onnx
+from scorer.fusion import EVIDENCE, fit_trust
+from scorer.network import AFTER_CONTENT, Network, sight
+from scorer.onnx_network import network_of, to_onnx
+from scorer.ops import NUMPY
 from scorer.training import EmbeddedCopies, Lesson, candidate_pairs
 from tests.models import a_network
 
 RNG = np.random.default_rng(11)
-EVEN = np.full((SIGNS, 1), 1 / SIGNS, np.float32)
+PHOTOS = [Image.open(sample_photos()[number]).convert("RGB") for number in (0, 1, 2, 3)]
 
 
-def some_signs(count: int) -> Vector:
-    return RNG.choice([-1, 1], size=(count, SIGNS)).astype(np.float32)
+def some_signs(count: int) -> npt.NDArray[np.bool_]:
+    return RNG.random((count, SIGNS)) < 0.5
+
+
+def with_points(content: npt.NDArray[np.floating], signs: npt.NDArray[np.bool_], points: Vector) -> Vector:
+    """Score embeddings."""
+    return np.concatenate([content, pack(signs), points], axis=1).astype(np.float32)
+
+
+def no_points(count: int) -> Vector:
+    return np.zeros((count, POINTS), np.float32)
 
 
 def random_pairs(count: int, dimension: int = 24) -> PairBatch:
+    """With the points of photos and of their crops, some of the same one."""
     content = RNG.normal(size=(count, dimension))
     other = content + RNG.normal(scale=0.3, size=content.shape)
     signs = some_signs(count)
-    changed = signs * np.where(RNG.uniform(size=signs.shape) < RNG.uniform(0, 0.6, size=(count, 1)), -1, 1)
+    changed = signs ^ (RNG.uniform(size=signs.shape) < RNG.uniform(0, 0.6, size=(count, 1)))
+    axes = shipped_whitening().axes
+    whole, cropped = (
+        axes.points(np.stack([describe(photo) for photo in photos]))
+        for photos in (PHOTOS, [photo.crop((0, 0, photo.width * 4 // 5, photo.height)) for photo in PHOTOS])
+    )
+    shown, shown_in_other = RNG.integers(0, len(PHOTOS), (2, count))
     return PairBatch(
-        probes=np.concatenate([content, signs], axis=1).astype(np.float32),
-        candidates=np.concatenate([other, changed], axis=1).astype(np.float32),
+        probes=with_points(content, signs, whole[shown]),
+        candidates=with_points(other, changed, cropped[shown_in_other]),
         overlap=RNG.integers(0, 65, count).astype(np.int32),
     )
 
@@ -41,69 +65,102 @@ def blocks(images: int, copies: int, *, noise: float = 0.02, dimension: int = 64
     originals = RNG.normal(size=(images, 1, dimension))
     originals /= np.linalg.norm(originals, axis=2, keepdims=True)
     lsh = (originals + RNG.normal(scale=noise, size=(images, 1 + copies, dimension))).astype(np.float32)
-    signs = np.repeat(some_signs(images)[:, None], 1 + copies, axis=1)
-    signs *= np.where(RNG.uniform(size=signs.shape) < 0.05, -1, 1).astype(np.float32)
-    return EmbeddedCopies(lsh, np.concatenate([lsh, signs], axis=2))
+    signs = np.repeat(some_signs(images), 1 + copies, axis=0)
+    signs ^= RNG.uniform(size=signs.shape) < 0.05
+    score = with_points(lsh.reshape(-1, dimension), signs, no_points(len(signs)))
+    return EmbeddedCopies(lsh, score.reshape(images, 1 + copies, -1))
 
 
-def test_features_do_not_care_which_is_the_probe() -> None:
-    batch = random_pairs(30)
-    swapped = PairBatch(probes=batch.candidates, candidates=batch.probes, overlap=batch.overlap)
-    for feature in (squared_differences, cosine, overlap_feature):
-        np.testing.assert_array_equal(feature(batch), feature(swapped))
-    np.testing.assert_array_equal(agreement(batch, EVEN), agreement(swapped, EVEN))
-
-
-def test_signs_agree_straight_and_mirrored() -> None:
-    signs = some_signs(5)
-    mirrored = signs * np.where(MIRRORED, -1, 1).astype(np.float32)
-    for other in (signs, mirrored):
-        batch = PairBatch(probes=signs, candidates=other, overlap=np.zeros(5, np.int32))
-        np.testing.assert_allclose(agreement(batch, EVEN), 1, atol=1e-6)
-    apart = PairBatch(probes=signs, candidates=-signs, overlap=np.zeros(5, np.int32))
-    assert (agreement(apart, EVEN) < 0.05).all()
-
-
-def test_cosine_of_nothing_is_zero() -> None:
-    batch = PairBatch(
-        probes=np.zeros((1, 4 + SIGNS), np.float32),
-        candidates=np.ones((1, 4 + SIGNS), np.float32),
-        overlap=np.zeros(1, np.int32),
-    )
-    assert cosine(batch).tolist() == [0.0]
-
-
-def test_less_alike_never_scores_higher() -> None:
-    network = a_network()
-    batch = random_pairs(60)
-    step = batch.candidates - batch.probes
-    step[:, -SIGNS:] = 0
-    further = replace(batch, candidates=batch.candidates + step)
-    # The cosine of what is further along a line from the probe is lower too.
-    assert (network.logits(further) <= network.logits(batch) + 1e-4).all()
-    same = replace(batch, candidates=np.concatenate([batch.candidates[:, :-SIGNS], batch.probes[:, -SIGNS:]], axis=1))
-    assert (network.logits(same) >= network.logits(batch) - 1e-4).all()
-
-
-def test_onnx_computes_the_same() -> None:
-    batch = random_pairs(100)
-    network = a_network()
+def onnx_scores(network: Network, batch: PairBatch) -> Vector:
     session = onnxruntime.InferenceSession(to_onnx(network).SerializeToString(), providers=["CPUExecutionProvider"])
     feeds = {
         "probe": batch.probes,
         "candidate": batch.candidates,
         "overlap": batch.overlap[:, None].astype(np.float32),
     }
-    np.testing.assert_allclose(session.run(["score"], feeds)[0], network.score(batch), atol=3e-6)
+    scores: Vector = np.asarray(session.run(["score"], feeds)[0])
+    return scores
+
+
+def test_at_first_sight_it_does_not_matter_which_is_the_probe() -> None:
+    batch = random_pairs(30)
+    overlap = batch.overlap[:, None].astype(np.float32)
+    network = a_network().sight
+    one = sight(NUMPY, network, batch.probes, batch.candidates, overlap)
+    np.testing.assert_array_equal(one, sight(NUMPY, network, batch.candidates, batch.probes, overlap))
+
+
+def test_signs_agree_straight_and_mirrored() -> None:
+    content, signs = np.zeros((5, 24), np.float32), some_signs(5)
+
+    def seen_of(other: npt.NDArray[np.bool_]) -> Vector:
+        probes, candidates = (with_points(content, each, no_points(5)) for each in (signs, other))
+        result: Vector = sight(NUMPY, a_network().sight, probes, candidates, np.zeros((5, 1), np.float32))
+        return result
+
+    np.testing.assert_allclose(seen_of(signs), seen_of(signs ^ MIRRORED), atol=1e-5)
+    assert (seen_of(~signs) < seen_of(signs) - 0.1).all()
+
+
+def test_an_embedding_of_zeros_has_a_score() -> None:
+    zeros = np.zeros((1, 24 + AFTER_CONTENT), np.float32)
+    assert np.isfinite(a_network().score(PairBatch(probes=zeros, candidates=zeros, overlap=np.zeros(1, np.int32))))
+
+
+def test_less_alike_never_scores_higher() -> None:
+    network = a_network()
+    batch = random_pairs(60)
+    step = batch.candidates - batch.probes
+    step[:, -AFTER_CONTENT:] = 0
+    further = replace(batch, candidates=batch.candidates + step)
+    # The cosine of what is further along a line from the probe is lower too.
+    assert (network.logits(further) <= network.logits(batch) + 1e-4).all()
+    mine = batch.probes[:, -AFTER_CONTENT:-POINTS]
+    parts = [batch.candidates[:, :-AFTER_CONTENT], mine, batch.candidates[:, -POINTS:]]
+    same = replace(batch, candidates=np.concatenate(parts, axis=1))
+    assert (network.logits(same) >= network.logits(batch) - 1e-4).all()
+
+
+def test_points_in_the_same_arrangement_raise_a_score() -> None:
+    network = a_network()
+    probes = random_pairs(60).probes
+    candidates = probes.copy()
+    same = PairBatch(probes=probes, candidates=probes, overlap=np.full(60, 64, np.int32))
+    candidates[:, -POINTS:] = 0
+    assert (network.logits(same) > network.logits(replace(same, candidates=candidates)) + 0.1).all()
+
+
+def test_onnx_computes_the_same_whatever_else_is_in_the_batch() -> None:
+    batch = random_pairs(100)
+    network = a_network()
+    scores = onnx_scores(network, batch)
+    np.testing.assert_allclose(scores, network.score(batch), atol=3e-6)
+    order = np.random.default_rng(0).permutation(100)
+    mixed = PairBatch(probes=batch.probes[order], candidates=batch.candidates[order], overlap=batch.overlap[order])
+    np.testing.assert_array_equal(onnx_scores(network, mixed), scores[order])
 
 
 def test_the_network_is_found_in_its_model() -> None:
     network = a_network()
-    for name, found in asdict(network_of(to_onnx(network))).items():
-        np.testing.assert_array_equal(found, getattr(network, name))
+    found = network_of(to_onnx(network))
+    for name, values in asdict(found.sight).items():
+        np.testing.assert_array_equal(values, getattr(network.sight, name))
+    np.testing.assert_array_equal(found.trust, network.trust)
+    np.testing.assert_array_equal(found.start, network.start)
     other = onnx.ModelProto()
     with pytest.raises(ConfigError, match="its graph is another"):
         network_of(other)
+
+
+def test_trust_is_learned_and_never_negative() -> None:
+    columns = np.abs(RNG.normal(size=(400, EVIDENCE))).astype(np.float32)
+    same = columns[:, 3] - columns[:, 4] > 0.2
+    trust, start = fit_trust(columns, same)
+    assert (trust.shape, start.shape) == ((EVIDENCE,), (1,))
+    assert (trust >= 0).all()
+    assert trust[3] > 1
+    # What speaks against a match counts nothing, rather than against it.
+    assert trust[4] == 0
 
 
 def test_rescaled_logits() -> None:
@@ -147,9 +204,16 @@ def test_judged_pairs_are_learned_from_as_well() -> None:
 
 def test_bounds_and_report_of_a_network_that_tells_apart() -> None:
     lsh = LshModel(dimension=64, embedding_version="test", tables=32, bits_per_table=4)
-    weights = np.zeros(UNITS + WEIGHINGS * KNOTS + 2, np.float32)
-    weights[-2] = 20
-    network = replace(a_network(64), weights=weights, bias=np.array([-12], np.float32))
+    before = a_network(64)
+    # Of the sight the cosine alone, and trust in nothing but the sight.
+    by_cosine = replace(
+        before.sight,
+        weights=np.where(np.arange(len(before.sight.weights)) == len(before.sight.weights) - 2, 20, 0).astype(
+            np.float32
+        ),
+        bias=np.array([-12], np.float32),
+    )
+    network = Network(by_cosine, np.eye(EVIDENCE, dtype=np.float32)[0], np.zeros(1, np.float32))
     held_out = blocks(40, 4)
     threshold, head_bound = bounds(network, held_out, blocks(50, 0), lsh)
     assert 0 < head_bound <= threshold < 1

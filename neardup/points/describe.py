@@ -1,18 +1,21 @@
 """What a picture looks like at each of its points: a histogram of gradients, along the point's own direction."""
 
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks.points.scale_space import Floats, Points, find_points
+from neardup.points.scale_space import Floats, Points, find_points
 
-__all__ = ["COUNT", "MIRRORED", "Described", "describe"]
+__all__ = ["COUNT", "DESCRIBED", "MIRRORED", "describe", "unfolded"]
 
 COUNT: Final = 48
 """Points of a picture, at most."""
+_PLACE: Final = 3
+_HISTOGRAM: Final = 128
+DESCRIBED: Final = COUNT * (_PLACE + _HISTOGRAM)
+"""Numbers of all points of a picture."""
 _LONG_SIDE: Final = 256
 _LEAST_SIDE: Final = 16
 _TURN: Final = 64
@@ -23,29 +26,31 @@ _PATCH: Final = (0.75 * (np.mgrid[0:18, 0:18] - 8.5)).astype(np.float32)
 _CELLS: Final = np.maximum(0, 1 - np.abs(np.arange(16)[:, None] / 4 - 0.375 - np.arange(4)[None]))
 _MIDDLE: Final = np.exp(-((np.arange(16) - 7.5) ** 2) / 128)
 _POOL: Final = np.einsum("y,x,ya,xb->yxab", _MIDDLE, _MIDDLE, _CELLS, _CELLS).reshape(256, 16).astype(np.float32)
-MIRRORED: Final = np.arange(128).reshape(4, 4, 8)[::-1][:, :, np.arange(0, -8, -1)].ravel()
+MIRRORED: Final = np.arange(_HISTOGRAM).reshape(4, 4, 8)[::-1][:, :, np.arange(0, -8, -1)].ravel()
 """Which number of a histogram is which of the mirror image's."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Described:
-    """Of n points: `places` (n, 3), whole numbers: x and y (of 255 along the long side), and 64 * size (quarter
-    octaves, from 1) + direction (64ths of a turn); `histograms` (n, 128), of length 1."""
-
-    places: Floats
-    histograms: Floats
-
-
-def describe(image: Image.Image) -> Described:
-    """The points of a picture, which should be trimmed; none when it is flat."""
+def describe(image: Image.Image) -> Floats:
+    """The points of a picture, which should be trimmed: shape (DESCRIBED,), see `unfolded`."""
+    table = np.zeros((COUNT, _PLACE + _HISTOGRAM), np.float32)
     found = find_points(_grey(image), COUNT)
-    if not len(found.x):
-        return Described(np.empty((0, 3), np.float32), np.empty((0, 128), np.float32))
-    turns = _directions(found)
-    direction = np.rint(turns * _TURN) % _TURN
-    octaves = np.clip(np.rint(4 * np.log2(2 * found.size * found.factor)), 1, _SIZES)
-    places = (np.rint(found.x * found.factor), np.rint(found.y * found.factor), _TURN * octaves + direction)
-    return Described(np.stack(places, axis=1).astype(np.float32), _histograms(found, turns))
+    count = len(found.x)
+    if count:
+        turns = _directions(found)
+        direction = np.rint(turns * _TURN) % _TURN
+        octaves = np.clip(np.rint(4 * np.log2(2 * found.size * found.factor)), 1, _SIZES)
+        places = (np.rint(found.x * found.factor), np.rint(found.y * found.factor), _TURN * octaves + direction)
+        table[:count, :_PLACE] = np.stack(places, axis=1)
+        table[:count, _PLACE:] = _histograms(found, turns)
+    return table.ravel()
+
+
+def unfolded(described: Floats) -> tuple[Floats, Floats]:
+    """Of n pictures, (n, DESCRIBED), the places (n, COUNT, 3), whole numbers: x and y (of 255 along the long side), and
+    64 * size (quarter octaves, from 1) + direction (64ths of a turn); and the histograms (n, COUNT, 128), of length 1.
+    A point that is not there is all zeros."""
+    table = described.reshape(-1, COUNT, _PLACE + _HISTOGRAM)
+    return table[..., :_PLACE], table[..., _PLACE:]
 
 
 def _grey(image: Image.Image) -> npt.NDArray[np.uint8]:

@@ -10,12 +10,11 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.points.ops import NUMPY, Ops, Tensor
-from benchmarks.points.packing import BITS, EVEN, POINT, SIGNS, WORDS
-from benchmarks.points.points import COUNT
-from benchmarks.points.scale_space import Floats
+from neardup.points.describe import COUNT
+from neardup.points.packing import BITS, EVEN, POINT, SIGN_NUMBERS, SIGNS, unpacking
+from scorer.ops import Ops, Tensor
 
-__all__ = ["NUMBERS", "check", "geometry"]
+__all__ = ["NUMBERS", "geometry", "whole"]
 
 NUMBERS: Final = ("inliers", "weight", "probe area", "candidate area", "share")
 """What the check says: the matches that agree; their weight, each `_FARTHEST` + 1 - differing signs; what part of the
@@ -32,28 +31,18 @@ _SIZES_APART: Final = 0.7
 _TURNED_APART: Final = float(np.cos(0.5))
 _AREA: Final = 12 / 255**2
 _FEWEST: Final = 3.0
-_BLOCK: Final = 256
+_LARGEST: Final = float(2**BITS - 1)
 
-_UNPACK: Final = (np.repeat(np.eye(WORDS), BITS, axis=1) * np.tile(2.0 ** -np.arange(BITS), WORDS)).astype(np.float32)
+_UNPACK: Final = unpacking(SIGNS)
 _RANK: Final = (np.arange(COUNT) * 0.4 / COUNT).astype(np.float32)
 _TIES: Final = (_RANK[None, :] + _RANK[:, None] / COUNT)[None]
 """Of equals the earlier."""
 _VOTE_TIES: Final = (np.arange(_MATCHES) * 1e-3 / _MATCHES).astype(np.float32).reshape(1, _MATCHES, 1)
 
 
-def check(probes: Floats, candidates: Floats) -> Floats:
-    """Packed points, (POINTS,) or (n, POINTS), against those of n candidates -> (n, len(NUMBERS))."""
-    pairs = np.broadcast_to(probes, candidates.shape)
-    parts = [
-        geometry(NUMPY, pairs[start : start + _BLOCK], candidates[start : start + _BLOCK])
-        for start in range(0, len(candidates), _BLOCK)
-    ]
-    numbers: Floats = np.concatenate([np.empty((0, len(NUMBERS)), np.float32), *parts])
-    return numbers
-
-
 def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> Tensor:
-    """Packed points of pairs, (n, POINTS) twice -> (n, len(NUMBERS))."""
+    """Packed points of pairs, (n, POINTS) twice -> (n, len(NUMBERS)). Any numbers will do; they are taken as whole ones
+    from 0 to 2047."""
     places, there, *signs = _unpack(ops, probes)
     their_places, they_are_there, *their_signs = _unpack(ops, candidates)
     matches, weight, flip = _matched(ops, signs, their_signs)
@@ -67,14 +56,18 @@ def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> Tensor:
     return ops.flat(ops.join(_said(ops, found, inliers, (x, y, there), (their_places, they_are_there))))
 
 
+def whole(ops: Ops, packed: Tensor) -> Tensor:
+    """Packed numbers as they should be, whatever a producer sent."""
+    return ops.apply("Floor", ops.maximum(ops.maximum(packed, 0.0) * -1.0, -_LARGEST) * -1.0)
+
+
 def _unpack(ops: Ops, packed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Places (n, COUNT, 4) as x, y, log of the size, angle; whether the point is there; its even and its odd
     signs, +1 and -1, or 0 for one that is not there."""
-    x, y, shape, words = ops.split(ops.rows(packed, COUNT, POINT), (1, 1, 1, WORDS))
+    x, y, shape, words = ops.split(ops.rows(whole(ops, packed), COUNT, POINT), (1, 1, 1, SIGN_NUMBERS))
     size = ops.apply("Floor", shape * (1 / 64))
     turn = shape - size * 64.0
     there = ops.number(shape > 0.5)
-    # The last bit of each number shifted so far: itself less twice what is above it.
     bits = ops.apply("Floor", words @ _UNPACK) - ops.apply("Floor", words @ (_UNPACK / 2)) * 2.0
     even, odd = ops.split((bits * 2.0 - 1.0) * there, (EVEN, SIGNS - EVEN))
     return ops.join([x, y, size * (np.log(2) / 4), turn * (2 * np.pi / 64)]), there, even, odd

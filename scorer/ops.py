@@ -1,6 +1,10 @@
-"""What a formula over points needs of what computes it: numpy at once, or a graph that is written."""
+"""What the scorer's formula needs of what computes it: numpy at once, TensorFlow, or an ONNX graph that is written.
 
-from collections.abc import Sequence
+One formula for the three: a model that is trained, one that is served and one that is exported cannot differ but in
+rounding.
+"""
+
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -9,14 +13,14 @@ import numpy.typing as npt
 __all__ = ["NUMPY", "Ops", "Tensor"]
 
 Tensor = Any
-"""With +, -, *, /, @, <, > and & of its own; of shape (pairs, rows, columns)."""
+"""With +, -, *, /, @, <, > and & of its own; of shape (pairs, columns) or (pairs, rows, columns)."""
 
 
 class Ops(Protocol):
-    """What else the formula needs of what computes it. `axis` is kept, with length 1."""
+    """What else there is. `axis` is kept, with length 1."""
 
     def apply(self, function: str, x: Tensor) -> Tensor:
-        """Abs, Cos, Exp, Floor, Log, Round, Sin or Sqrt, as ONNX has them."""
+        """Abs, Cos, Exp, Floor, Log, Round, Sin, Softplus or Sqrt, as ONNX has them."""
 
     def equal(self, x: Tensor, y: Tensor) -> Tensor: ...
     def maximum(self, x: Tensor, y: Tensor | float) -> Tensor: ...
@@ -28,11 +32,17 @@ class Ops(Protocol):
     def across(self, x: Tensor) -> Tensor:
         """Rows and columns exchanged."""
 
+    def column(self, x: Tensor) -> Tensor:
+        """(rows,) -> (rows, 1)"""
+
     def rows(self, x: Tensor, count: int, width: int) -> Tensor:
         """(pairs, count * width) -> (pairs, count, width)"""
 
     def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
         """By columns."""
+
+    def part(self, x: Tensor, start: int, stop: int) -> Tensor:
+        """Some of the columns."""
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
         """By columns."""
@@ -43,11 +53,18 @@ class Ops(Protocol):
     def flat(self, x: Tensor) -> Tensor:
         """(pairs, 1, columns) -> (pairs, columns)"""
 
+    def where(
+        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
+    ) -> Tensor:
+        """`function` of the pairs for which `which`, (pairs, 1), is true, zeros for the others: (pairs, width)."""
+
 
 class _Numpy:
     """At once."""
 
     def apply(self, function: str, x: Tensor) -> Tensor:
+        if function == "Softplus":
+            return np.logaddexp(0, x)
         return getattr(np, {"Round": "rint"}.get(function, function.lower()))(x)
 
     def equal(self, x: Tensor, y: Tensor) -> Tensor:
@@ -68,14 +85,20 @@ class _Numpy:
     def across(self, x: Tensor) -> Tensor:
         return x.transpose(0, 2, 1)
 
+    def column(self, x: Tensor) -> Tensor:
+        return x[:, None]
+
     def rows(self, x: Tensor, count: int, width: int) -> Tensor:
         return x.reshape(-1, count, width)
 
     def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
-        return np.split(x, np.cumsum(widths)[:-1], axis=2)
+        return np.split(x, np.cumsum(widths)[:-1], axis=-1)
+
+    def part(self, x: Tensor, start: int, stop: int) -> Tensor:
+        return x[..., start:stop]
 
     def join(self, parts: Sequence[Tensor]) -> Tensor:
-        return np.concatenate(parts, axis=2)
+        return np.concatenate(parts, axis=-1)
 
     def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
         order: npt.NDArray[np.intp] = np.argsort(-keys, axis=1, kind="stable")[:, :count]
@@ -84,5 +107,17 @@ class _Numpy:
     def flat(self, x: Tensor) -> Tensor:
         return x[:, 0]
 
+    def where(
+        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
+    ) -> Tensor:
+        chosen = np.flatnonzero(which)
+        result = np.zeros((len(x), width), np.float32)
+        # In parts: what lies between the steps stays in the processor's cache.
+        for start in range(0, len(chosen), _BLOCK):
+            part = chosen[start : start + _BLOCK]
+            result[part] = function(x[part], y[part])
+        return result
 
+
+_BLOCK: Final = 64
 NUMPY: Final[Ops] = _Numpy()

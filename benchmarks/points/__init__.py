@@ -1,1 +1,0 @@
-"""What local points with a check of their geometry would give."""

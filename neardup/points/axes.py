@@ -1,0 +1,99 @@
+"""Directions learned from the histograms of many points: on which side of each a histogram lies is all that is kept."""
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from neardup.points.describe import COUNT, MIRRORED, unfolded
+from neardup.points.packing import EVEN, POINTS, SIGN_NUMBERS, SIGNS, numbers_for, pack
+from neardup.points.scale_space import Floats
+from neardup.projection import Half
+
+__all__ = ["WORD", "WORDS", "WORD_BITS", "Axes"]
+
+WORD_BITS: Final = 22
+WORD: Final = numbers_for(WORD_BITS)
+"""Numbers of a word."""
+WORDS: Final = COUNT * WORD
+"""Numbers of all words of a picture."""
+_SAMPLE: Final = 60_000
+_TINY: Final = 1e-5
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Axes:
+    """`even_mean` (128,) of the even halves of histograms, and axes `even` (128, EVEN) and `odd` (128, SIGNS - EVEN) of
+    both halves; `word_mean` (256,) and axes `word` (256, 22) of what a mirror image leaves as it is."""
+
+    even_mean: Half
+    even: Half
+    odd: Half
+    word_mean: Half
+    word: Half
+
+    @classmethod
+    def learn(cls, histograms: Floats) -> Self:
+        """From the histograms of many points, (n, 128)."""
+        even, odd = _halves(histograms)
+        left = _left_by_mirrors(even, odd)
+        means = even.mean(axis=0), left.mean(axis=0)
+        axes = (
+            means[0],
+            _rotated_axes(even - means[0], EVEN),
+            _rotated_axes(odd, SIGNS - EVEN),
+            means[1],
+            _rotated_axes(left - means[1], WORD_BITS),
+        )
+        return cls(*(each.astype(np.float16) for each in axes))
+
+    def points(self, described: Floats) -> Floats:
+        """Of n pictures the points (n, DESCRIBED) -> packed, (n, POINTS), float32."""
+        places, histograms = unfolded(described)
+        even, odd = _halves(histograms)
+        even_mean, even_axes, odd_axes = (each.astype(np.float32) for each in (self.even_mean, self.even, self.odd))
+        signs = np.concatenate([(even - even_mean) @ even_axes, odd @ odd_axes], axis=2) > 0
+        packed = np.concatenate([places, pack(signs.reshape(-1, SIGNS)).reshape(-1, COUNT, SIGN_NUMBERS)], axis=2)
+        return np.where(_there(places)[..., None], packed, np.float32(0)).reshape(-1, POINTS)
+
+    def words(self, described: Floats) -> Floats:
+        """Of n pictures the points (n, DESCRIBED) -> the words that they are known by in search, each once a picture:
+        (n, WORDS), float32. A word is two numbers from 1 to 2048; one that is not there is two zeros."""
+        places, histograms = unfolded(described)
+        left = _left_by_mirrors(*_halves(histograms)) - self.word_mean.astype(np.float32)
+        numbers = pack((left @ self.word.astype(np.float32)).reshape(-1, WORD_BITS) > 0) + 1
+        numbers = np.where(_there(places)[..., None], numbers.reshape(-1, COUNT, WORD), np.float32(0))
+        order = np.lexsort((numbers[..., 1], numbers[..., 0]), axis=1)
+        numbers = np.take_along_axis(numbers, order[..., None], axis=1)
+        numbers[:, 1:][(numbers[:, 1:] == numbers[:, :-1]).all(axis=2)] = 0
+        words: Floats = numbers.reshape(-1, WORDS)
+        return words
+
+
+def _there(places: Floats) -> npt.NDArray[np.bool_]:
+    there: npt.NDArray[np.bool_] = places[..., 2] > 0
+    return there
+
+
+def _halves(histograms: Floats) -> tuple[Floats, Floats]:
+    """What a mirror image leaves, and what it negates."""
+    mirrored: Floats = histograms[..., MIRRORED]
+    half = np.float32(0.5)
+    return half * (histograms + mirrored), half * (histograms - mirrored)
+
+
+def _left_by_mirrors(even: Floats, odd: Floats) -> Floats:
+    """Shape (…, 256): what a mirror image leaves, and the size of what it negates."""
+    return np.concatenate([even, np.abs(odd)], axis=-1)
+
+
+def _rotated_axes(values: Floats, count: int) -> Floats:
+    """Principal axes of rows around zero, (width, count), rotated at random: each direction tells equally much."""
+    chosen = np.random.default_rng(0).choice(len(values), min(_SAMPLE, len(values)), replace=False)
+    sample = values[chosen].astype(np.float64)
+    variances, axes = np.linalg.eigh(sample.T @ sample / max(1, len(sample)))
+    top = axes[:, ::-1][:, : min(count, int((variances > _TINY).sum()))]
+    rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(count, count)))
+    directions: Floats = (top @ rotation[: top.shape[1]]).astype(np.float32)
+    return directions

@@ -1,0 +1,152 @@
+"""The scorer's formula as an ONNX graph: every operation writes a node."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from scorer.ops import Tensor
+
+__all__ = ["Graph", "Node"]
+
+
+class Node:
+    """A tensor of the graph that is being written. Of constants the shape is known."""
+
+    def __init__(self, graph: "Graph", name: str, shape: tuple[int, ...] = ()) -> None:
+        self._graph = graph
+        self.name = name
+        self.shape = shape
+
+    def __add__(self, other: Tensor) -> "Node":
+        return self._graph.node("Add", self, other)
+
+    def __sub__(self, other: Tensor) -> "Node":
+        return self._graph.node("Sub", self, other)
+
+    def __mul__(self, other: Tensor) -> "Node":
+        return self._graph.node("Mul", self, other)
+
+    def __truediv__(self, other: Tensor) -> "Node":
+        return self._graph.node("Div", self, other)
+
+    def __matmul__(self, other: Tensor) -> "Node":
+        return self._graph.node("MatMul", self, other)
+
+    def __lt__(self, other: Tensor) -> "Node":
+        return self._graph.node("Less", self, other)
+
+    def __gt__(self, other: Tensor) -> "Node":
+        return self._graph.node("Greater", self, other)
+
+    def __and__(self, other: Tensor) -> "Node":
+        return self._graph.node("And", self, other)
+
+
+class Graph:
+    """What was written so far; `Ops` for the formula."""
+
+    def __init__(self) -> None:
+        self._nodes: list[onnx.NodeProto] = []
+        self._constants: dict[str, npt.NDArray[np.generic]] = {}
+        self._count = 0
+
+    def node(self, kind: str, *inputs: Tensor, **attributes: Any) -> Node:
+        (result,) = self._write(kind, inputs, 1, attributes)
+        return result
+
+    def constant(self, name: str, values: npt.NDArray[np.float32]) -> Node:
+        """Numbers that can be found again by their name."""
+        self._constants[name] = values
+        return Node(self, name, values.shape)
+
+    def input(self, name: str) -> Node:
+        return Node(self, name)
+
+    def model(self, name: str, inputs: dict[str, int], result: Node, output: str) -> onnx.ModelProto:
+        """`inputs`: their widths; the result has shape (n, 1), the output (n,)."""
+        self._nodes.append(helper.make_node("Squeeze", [result.name, self._name(_whole(1))], [output]))
+        values = [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["n", width]) for key, width in inputs.items()]
+        out = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n"])
+        stored = [numpy_helper.from_array(value, key) for key, value in self._constants.items()]
+        graph = helper.make_graph(self._nodes, name, values, [out], stored)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
+        onnx.checker.check_model(model)
+        return model
+
+    def apply(self, function: str, x: Tensor) -> Tensor:
+        return self.node(function, x)
+
+    def equal(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.node("Equal", x, y)
+
+    def maximum(self, x: Tensor, y: Tensor | float) -> Tensor:
+        return self.node("Max", x, y)
+
+    def number(self, x: Tensor) -> Tensor:
+        return self.node("Cast", x, to=TensorProto.FLOAT)
+
+    def total(self, x: Tensor, axis: int) -> Tensor:
+        return self.node("ReduceSum", x, _whole(axis))
+
+    def most(self, x: Tensor, axis: int) -> Tensor:
+        return self.node("ReduceMax", x, _whole(axis))
+
+    def across(self, x: Tensor) -> Tensor:
+        return self.node("Transpose", x, perm=[0, 2, 1])
+
+    def column(self, x: Tensor) -> Tensor:
+        return self.node("Unsqueeze", x, _whole(1))
+
+    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
+        return self.node("Reshape", x, _whole(-1, count, width))
+
+    def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
+        return self._write("Split", (x, _whole(*widths)), len(widths), {"axis": -1})
+
+    def part(self, x: Tensor, start: int, stop: int) -> Tensor:
+        return self.node("Slice", x, _whole(start), _whole(stop), _whole(-1))
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        return self.node("Concat", *parts, axis=-1)
+
+    def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
+        _, order = self._write("TopK", (keys, _whole(count)), 2, {"axis": 1})
+        # GatherElements wants the place for every column.
+        width = self.node("Slice", self.node("Shape", x), _whole(2), _whole(3))
+        ones = self.node("Concat", _whole(1, 1), width, axis=0)
+        return self.node("GatherElements", x, self.node("Expand", order, ones), axis=1)
+
+    def flat(self, x: Tensor) -> Tensor:
+        return self.node("Squeeze", x, _whole(1))
+
+    def where(
+        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
+    ) -> Tensor:
+        chosen = self.node("Transpose", self.node("NonZero", self.node("Squeeze", which, _whole(1))), perm=[1, 0])
+        rows = self.node("Squeeze", chosen, _whole(1))
+        found = function(self.node("Gather", x, rows, axis=0), self.node("Gather", y, rows, axis=0))
+        count = self.node("Slice", self.node("Shape", x), _whole(0), _whole(1))
+        shape = self.node("Concat", count, _whole(width), axis=0)
+        return self.node("ScatterND", self.node("Expand", np.float32(0), shape), chosen, found)
+
+    def _write(self, kind: str, inputs: Sequence[Tensor], outputs: int, attributes: dict[str, Any]) -> list[Node]:
+        names = [f"v{self._count + number}" for number in range(outputs)]
+        self._count += outputs
+        self._nodes.append(helper.make_node(kind, [self._name(each) for each in inputs], names, **attributes))
+        return [Node(self, name) for name in names]
+
+    def _name(self, value: Tensor) -> str:
+        if isinstance(value, Node):
+            return value.name
+        array = np.asarray(value)
+        name = f"c{len(self._constants)}"
+        self._constants[name] = array if array.dtype == np.int64 else array.astype(np.float32)
+        return name
+
+
+def _whole(*values: int) -> npt.NDArray[np.int64]:
+    return np.array(values, np.int64)

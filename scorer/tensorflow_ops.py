@@ -1,0 +1,71 @@
+"""The scorer's formula in TensorFlow: to train it, and to export it.
+
+Imports TensorFlow, which takes seconds and half a gigabyte. Needs `pip install neardup[train]`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import tensorflow as tf
+
+from scorer.ops import Ops, Tensor
+
+__all__ = ["TENSORFLOW"]
+
+
+class _TensorFlow:
+    def apply(self, function: str, x: Tensor) -> Tensor:
+        if function == "Softplus":
+            return tf.nn.softplus(x)
+        return getattr(tf.math, function.lower())(x)
+
+    def equal(self, x: Tensor, y: Tensor) -> Tensor:
+        return tf.equal(x, y)
+
+    def maximum(self, x: Tensor, y: Tensor | float) -> Tensor:
+        return tf.maximum(x, y)
+
+    def number(self, x: Tensor) -> Tensor:
+        return tf.cast(x, tf.float32)
+
+    def total(self, x: Tensor, axis: int) -> Tensor:
+        return tf.reduce_sum(x, axis=axis, keepdims=True)
+
+    def most(self, x: Tensor, axis: int) -> Tensor:
+        return tf.reduce_max(x, axis=axis, keepdims=True)
+
+    def across(self, x: Tensor) -> Tensor:
+        return tf.linalg.matrix_transpose(x)
+
+    def column(self, x: Tensor) -> Tensor:
+        return tf.reshape(x, (-1, 1))
+
+    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
+        return tf.reshape(x, (-1, count, width))
+
+    def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
+        parts: Sequence[Tensor] = tf.split(x, list(widths), axis=-1)
+        return parts
+
+    def part(self, x: Tensor, start: int, stop: int) -> Tensor:
+        return x[..., start:stop]
+
+    def join(self, parts: Sequence[Tensor]) -> Tensor:
+        return tf.concat(parts, axis=-1)
+
+    def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
+        return tf.gather(x, tf.math.top_k(keys[:, :, 0], count).indices, batch_dims=1)
+
+    def flat(self, x: Tensor) -> Tensor:
+        return x[:, 0]
+
+    def where(
+        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
+    ) -> Tensor:
+        chosen = tf.where(which[:, 0])
+        rows = chosen[:, 0]
+        shape = tf.stack([tf.shape(x, tf.int64)[0], tf.constant(width, tf.int64)])
+        return tf.scatter_nd(chosen, function(tf.gather(x, rows), tf.gather(y, rows)), shape)
+
+
+TENSORFLOW: Final[Ops] = _TensorFlow()
