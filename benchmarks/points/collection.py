@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.points.fusion import Sample, Shipped
+from neardup.embedder.default import DefaultEmbedder
 from neardup.evaluation.manifest import Row
 from neardup.evaluation.offline import Model, OfflineCorpus, codes_of
 from neardup.lsh import overlaps
@@ -33,7 +34,7 @@ class Collection:
     embeddings: list[Embeddings]
 
     def corpus(self, model: Model, settings: Settings) -> OfflineCorpus:
-        return OfflineCorpus(self.rows, self.embeddings, model, settings)
+        return OfflineCorpus(self.rows, self.embeddings, model, settings, words=DefaultEmbedder.words)
 
     def with_names(self) -> "Collection":
         """The score embedding is two numbers that name the source: for a scorer that is always right."""
@@ -43,7 +44,7 @@ class Collection:
 
     def sample(self, shipped: Shipped, settings: Settings) -> Sample:
         """Pairs that search brings together."""
-        queries, codes = codes_of(self.embeddings, settings)
+        queries, codes = codes_of(self.embeddings, settings, words=DefaultEmbedder.words)
         found = [overlaps(query, codes[number + 1 :]) for number, query in enumerate(queries)]
         later = [np.flatnonzero(counts >= settings.search.minimum_overlap) for counts in found]
         overlap = np.concatenate([counts[rows] for counts, rows in zip(found, later, strict=True)])

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from benchmarks.points.packing import rotated_axes
 from benchmarks.points.points import MIRRORED, Described
 from benchmarks.points.scale_space import Floats
+from neardup.embedder.default import DefaultEmbedder
 from neardup.evaluation.manifest import ORIGINAL, Row
 from neardup.evaluation.offline import codes_of
 from neardup.lsh import overlaps
@@ -47,7 +48,7 @@ def search(
     originals, copies = np.flatnonzero(is_original), np.flatnonzero(~is_original)
     sources = np.unique([row.source_id for row in rows], return_inverse=True)[1]
     same = sources[copies][:, None] == sources[originals][None]
-    queries, codes = codes_of(embeddings, settings)
+    queries, codes = codes_of(embeddings, settings, words=DefaultEmbedder.words)
     shared = np.stack([overlaps(queries[copy], codes[originals]) for copy in copies])
     words = _shared_words(_words(points), copies, originals)
     return {name: _searched(copies, counts, same) for name, counts in (("terms", shared), ("words", shared + words))}

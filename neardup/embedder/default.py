@@ -1,6 +1,7 @@
 """The default Embedder: a folder of images is enough to start."""
 
 from pathlib import Path
+from typing import Final
 
 from neardup.embedder.decode import Decode, decode
 from neardup.embedder.features import FEATURES_VERSION, RawFeatures
@@ -18,6 +19,8 @@ class DefaultEmbedder:
     `cache`: where the network's graph is kept (18 MB); None: the cache directory of the settings.
     `whitening`: None: the shipped one. `decode`: who decodes the file: this process, or `Fence(...).decode`.
     """
+
+    words: Final = 0
 
     def __init__(
         self, cache: Path | None = None, *, whitening: Whitening | None = None, decode: Decode = decode
