@@ -20,7 +20,7 @@ WORD: Final = 1 << 31
 NO_WORD: Final = (1 << 32) - 1
 
 _LARGEST: Final = 2_048
-_FOLD: Final = (1 << 12) - 1
+_LOWEST: Final = (1 << 16) - 1
 
 Words = npt.NDArray[np.uint32]
 
@@ -64,19 +64,19 @@ def count_tables(code: Code) -> int:
 
 
 def shared_words(words: Code, ends: Code) -> npt.NDArray[np.int32]:
-    """How many words (w,) each of the ends of codes (n, w) has: shape (n,)."""
+    """How many words (w,), ascending, each of the ends of codes (n, w) has: shape (n,)."""
     asked = words[words != NO_WORD]
-    folded = (ends & np.uint32(_FOLD)).astype(np.intp)
-    counts = np.zeros(len(ends), dtype=np.int32)
-    # One look at a small table for each word of the ends, instead of a comparison with each word that is asked for: of
-    # 2,000 codes that is twenty times as fast. Of asked words with one place in the table, one at a time is in it.
-    while len(asked):
-        place = asked & np.uint32(_FOLD)
-        table = np.zeros(_FOLD + 1, dtype=np.uint32)
-        table[place] = asked
-        counts += (np.take(table, folded, mode="clip") == ends).sum(axis=1, dtype=np.int32)
-        asked = asked[table[place] != asked]
-    return counts
+    if not len(asked):
+        return np.zeros(len(ends), dtype=np.int32)
+    # One look at a small table for each word of the ends, by its lowest bits, instead of a comparison with each word
+    # that is asked for: of 2,000 codes that is twenty times as fast. The few that it lets through are compared.
+    table = np.zeros(_LOWEST + 1, dtype=np.bool_)
+    table[asked & np.uint32(_LOWEST)] = True
+    maybe = np.flatnonzero(table[(ends & np.uint32(_LOWEST)).astype(np.intp)])
+    rows, columns = np.divmod(maybe, ends.shape[1])
+    found = ends[rows, columns]
+    same = asked[np.searchsorted(asked, found).clip(max=len(asked) - 1)] == found
+    return np.bincount(rows[same], minlength=len(ends)).astype(np.int32)
 
 
 def pack(code: Code) -> bytes:
