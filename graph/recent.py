@@ -48,7 +48,7 @@ class RecentImages:
         """Remember an image just decided; forgets the oldest one when full. A newer version replaces the older. One
         that is not `searchable` is known, but `after` does not give it, as no search would."""
         if self._codes is None or self._scores is None:
-            self._codes = np.zeros((self._capacity, code.shape[0]), dtype=np.uint16)
+            self._codes = np.zeros((self._capacity, code.shape[0]), dtype=code.dtype)
             self._scores = np.zeros((self._capacity, score.shape[0]), dtype=np.float32)
         old = self._rows.pop(image_id, None)
         if old is not None:
@@ -77,7 +77,7 @@ class RecentImages:
             self._seqs[row] = 0
 
     def after(self, seq: int, query: Code, *, minimum_overlap: int) -> list[Remembered]:
-        """The images decided after `seq` that share terms with `query` of shape (tables, 1 + probes)."""
+        """The images decided after `seq` that share terms with `query` of shape (tables + words, 1 + probes)."""
         rows = np.flatnonzero((self._seqs > seq) & self._searchable)
         if not rows.size or self._codes is None:
             return []

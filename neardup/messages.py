@@ -27,7 +27,7 @@ from neardup.metadata import check_metadata
 from neardup.types import ClusterId, Image, ImageId, Vector
 
 __all__ = [
-    "BucketArray",
+    "Base64",
     "ClusterChange",
     "ClusterMove",
     "EmbeddingMessage",
@@ -57,6 +57,18 @@ def validate_image_id(value: str) -> str:
     return value
 
 
+def _decoded(value: object) -> bytes:
+    """Bytes as they are, or out of a text of base64. Raises ValueError."""
+    if isinstance(value, bytes):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("is not a string of base64")  # noqa: TRY004 - pydantic wants ValueError
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error as exc:
+        raise ValueError(f"is not base64: {exc}") from exc
+
+
 def _codec(wire: str, native: type[np.generic]) -> tuple[BeforeValidator, PlainSerializer]:
     """A numpy array of dtype `native` as base64 of little-endian `wire` numbers."""
     item = np.dtype(wire).itemsize
@@ -64,12 +76,7 @@ def _codec(wire: str, native: type[np.generic]) -> tuple[BeforeValidator, PlainS
     def read(value: object) -> object:
         if isinstance(value, np.ndarray):
             return value.astype(native, copy=False)
-        if not isinstance(value, str):
-            raise ValueError("is not a string of base64")  # noqa: TRY004 - pydantic wants ValueError
-        try:
-            raw = base64.b64decode(value, validate=True)
-        except binascii.Error as exc:
-            raise ValueError(f"is not base64: {exc}") from exc
+        raw = _decoded(value)
         if not raw or len(raw) % item:
             raise ValueError(f"has {len(raw)} bytes, not a positive multiple of {item}")
         return np.frombuffer(raw, dtype=wire).astype(native)
@@ -82,7 +89,12 @@ def _codec(wire: str, native: type[np.generic]) -> tuple[BeforeValidator, PlainS
 
 FloatArray = Annotated[np.ndarray, *_codec("<f4", np.float32)]
 HalfArray = Annotated[np.ndarray, *_codec("<f2", np.float32)]
-BucketArray = Annotated[np.ndarray, *_codec("<u2", np.uint16)]
+Base64 = Annotated[
+    bytes,
+    BeforeValidator(_decoded),
+    PlainSerializer(lambda raw: base64.b64encode(raw).decode("ascii"), return_type=str),
+]
+"""Bytes as a text of base64."""
 
 Id = Annotated[str, AfterValidator(validate_image_id)]
 Version = Annotated[int, Field(ge=0, lt=2**53)]

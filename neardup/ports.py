@@ -77,7 +77,15 @@ class Embedder(Protocol):
         ...
 
     @property
-    def lsh_dimension(self) -> int: ...
+    def lsh_dimension(self) -> int:
+        """How many numbers its LSH embeddings have, words included."""
+        ...
+
+    @property
+    def words(self) -> int:
+        """How many words of local points its LSH embeddings end with at most, two numbers each, see `neardup.words`;
+        0: none."""
+        ...
 
     @property
     def score_dimension(self) -> int: ...

@@ -6,15 +6,15 @@ Their form may change with any version; docs/messages.md has the public messages
 from typing import Annotated, Literal, Self
 from uuid import UUID
 
-import numpy as np
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError, ValidationInfo, field_validator
 
 from neardup.commands import LARGEST_MOVE, Command, CommandBody, Move, Request, named_by
 from neardup.entries import Entry
 from neardup.errors import InvalidMessageError
-from neardup.messages import BucketArray, HalfArray, Id, Message, Version, invalid_message, validate_image_id
+from neardup.messages import Base64, HalfArray, Id, Message, Version, invalid_message, validate_image_id
 from neardup.standing import StandingChange, StandingWord
 from neardup.types import ImageId, Match, Proposal, Source
+from neardup.words import pack, unpack
 
 __all__ = [
     "CommandRecord",
@@ -31,14 +31,15 @@ __all__ = [
 
 
 class ProposalRecord(Message):
-    """A proposal on its way to the assigner. `score` travels as float16: what is scored is what is stored."""
+    """A proposal on its way to the assigner. `query` is packed (`neardup.words`); `score` travels as float16: what is
+    scored is what is stored."""
 
     kind: Literal["proposal"] = "proposal"
     image_id: Id
     version: Version
     run: int
     probes: int = Field(ge=0)
-    query: BucketArray
+    query: Base64
     score: HalfArray
     metadata: dict[str, str]
     searched_seq: int
@@ -53,10 +54,8 @@ class ProposalRecord(Message):
 
     @field_validator("query")
     @classmethod
-    def _whole_tables(cls, query: np.ndarray, info: ValidationInfo) -> np.ndarray:
-        columns = 1 + info.data.get("probes", 0)
-        if query.size % columns:
-            raise ValueError(f"has {query.size} buckets, not a multiple of {columns} (probes + 1)")
+    def _whole_tables(cls, query: bytes, info: ValidationInfo) -> bytes:
+        unpack(query, columns=1 + info.data.get("probes", 0))
         return query
 
     @classmethod
@@ -67,7 +66,7 @@ class ProposalRecord(Message):
             version=proposal.version,
             run=proposal.run,
             probes=proposal.query.shape[1] - 1,
-            query=proposal.query,
+            query=pack(proposal.query),
             score=proposal.score,
             metadata=dict(proposal.metadata),
             searched_seq=proposal.searched_seq,
@@ -88,7 +87,7 @@ class ProposalRecord(Message):
             image_id=ImageId(self.image_id),
             version=self.version,
             run=self.run,
-            query=self.query.reshape(-1, 1 + self.probes),
+            query=unpack(self.query, columns=1 + self.probes),
             score=self.score,
             metadata=self.metadata,
             searched_seq=self.searched_seq,

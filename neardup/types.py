@@ -5,7 +5,7 @@ Words are those of docs/words.md. Arrays in these values are never written to af
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NewType
+from typing import Any, Literal, NewType
 
 import numpy as np
 import numpy.typing as npt
@@ -46,8 +46,9 @@ LshTerm = NewType("LshTerm", str)
 Vector = npt.NDArray[np.float32]
 """One embedding, shape (dimension,), or several, shape (n, dimension)."""
 
-Code = npt.NDArray[np.uint16]
-"""Buckets, uint16: of one image, shape (tables,); of several, shape (n, tables). LSH terms are printed from them."""
+Code = npt.NDArray[np.unsignedinteger[Any]]
+"""LSH terms as numbers: of one image, shape (tables + words,); of several, shape (n, tables + words). First the bucket
+of each table, then the words, see `neardup.words`. uint16 where embeddings have no words, else uint32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -171,7 +172,7 @@ class Source:
 class Proposal:
     """The scored candidates of one image, not yet decided.
 
-    `query`: the buckets it asked for, shape (tables, 1 + probes), its own code in column 0. `searched_seq`: the search
+    `query`: what it asked for, shape (tables + words, 1 + probes), its own code in column 0. `searched_seq`: the search
     covered every decision up to this one. `candidate_limit`: how deep it went. `matches`: best score first, cut to what
     an assignment can need. `source`: topic, partition and offset the image was read from.
     """

@@ -43,27 +43,31 @@ def template_body(settings: Settings, lsh_version: str) -> dict[str, Any]:
     return body
 
 
-def setup_index(client: OpenSearch, settings: Settings, lsh_version: str, *, dry_run: bool = False) -> list[str]:
+def setup_index(
+    client: OpenSearch, settings: Settings, lsh_version: str, *, words: int = 0, dry_run: bool = False
+) -> list[str]:
     """Create what is missing, put right what drifted: template, index with its aliases, its settings, the projections
-    index, the index of the ledger. Returns the changes, one line each.
+    index, the index of the ledger. `words`: how many an image may have. Returns the changes, one line each.
 
     A probe with more terms than the cluster's clause limit raises that limit. Shards and replicas of an existing index
     are left alone. Raises IncompatibleIndexError when the existing index has another mapping, SearchUnavailableError.
     """
     changes: list[str] = []
     with search_errors("setting up the index"):
-        for change, make in _missing(client, settings, lsh_version):
+        for change, make in _missing(client, settings, lsh_version, words):
             changes.append(change)
             if not dry_run:
                 make()
     return changes
 
 
-def _missing(client: OpenSearch, settings: Settings, lsh_version: str) -> Iterator[tuple[str, Callable[[], object]]]:
+def _missing(
+    client: OpenSearch, settings: Settings, lsh_version: str, words: int
+) -> Iterator[tuple[str, Callable[[], object]]]:
     """What is not as it must be, with what mends it."""
     names, projections = IndexNames(settings.namespace, lsh_version), projections_index(settings.namespace)
     body = template_body(settings, lsh_version)
-    clauses = settings.lsh.tables * (1 + settings.search.probes) + _OTHER_CLAUSES
+    clauses = settings.lsh.tables * (1 + settings.search.probes) + words + _OTHER_CLAUSES
     if clauses > _clause_limit(client):
         raised = {"persistent": {_CLAUSE_LIMIT: clauses}}
         yield f"cluster setting {_CLAUSE_LIMIT}: {clauses}", partial(client.cluster.put_settings, body=raised)

@@ -201,7 +201,7 @@ class SimilarImages:
         return Explanation(
             probe=name,
             image_id=image.image_id,
-            terms=len(asked.query),
+            terms=len(terms(asked.query[:, 0])),
             shared_terms=shared,
             rank=rank,
             counted=LARGEST_LIMIT,
@@ -224,7 +224,7 @@ class SimilarImages:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class _Asked:
-    """What is asked for: the buckets, shape (tables, 1 + probes), and the score embedding, shape (dimension,)."""
+    """What is asked for: terms, shape (tables + words, 1 + probes), and the score embedding, shape (dimension,)."""
 
     query: Code
     score: Vector

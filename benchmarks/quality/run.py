@@ -13,6 +13,7 @@ from benchmarks.quality.views import Views, embed_ms, see
 from benchmarks.report import Report
 from neardup.cli.evaluate_run import EvaluationRun
 from neardup.edits.named import EDITS, HARD_EDITS
+from neardup.embedder.default import DefaultEmbedder
 from neardup.evaluation.judgement import Judgement, Tally
 from neardup.evaluation.manifest import ORIGINAL, Row, read_manifest, write_manifest
 from neardup.evaluation.offline import Model, OfflineCorpus
@@ -73,7 +74,9 @@ def run(
     for edits in sets:
         chosen, seen = [rows[number] for number in edits.numbers], views.of(edits.numbers)
         report.note(f"{edits.name} edits, offline: {len(chosen)} images")
-        offline = OfflineCorpus(chosen, seen.embeddings, model, settings).judged(seed=_SEED)
+        offline = OfflineCorpus(chosen, seen.embeddings, model, settings, words=DefaultEmbedder.words).judged(
+            seed=_SEED
+        )
         _all(report, f"{edits.name} edits, all sources", "neardup, offline", offline)
         _headline(report, edits.prefix, offline)
         report.note(f"{edits.name} edits, peers")
@@ -208,7 +211,7 @@ def _by_source(
     """Each source by itself, in several orders; the figures are means over sources, and the worst source."""
     found: list[tuple[float, float, float]] = []
     for source, (rows, views) in sources.items():
-        corpus = OfflineCorpus(rows, views.embeddings, models.get(source, model), settings)
+        corpus = OfflineCorpus(rows, views.embeddings, models.get(source, model), settings, words=DefaultEmbedder.words)
         judged = [corpus.judged(seed=seed) for seed in range(plan.orders)]
         precision = min(each.figures.precision for each in judged)
         wrong = max(each.figures.wrong_share for each in judged)

@@ -11,7 +11,9 @@ import numpy.typing as npt
 from opensearchpy import OpenSearch, TransportError
 
 from benchmarks.search.corpus import BLOCK, Images, image_name
+from neardup.lsh import terms as terms_of
 from neardup.types import Code
+from neardup.words import pack
 
 __all__ = ["count_segments", "finish", "load", "send", "size_on_disk"]
 
@@ -81,10 +83,11 @@ def _bodies(
     lines: list[str] = []
     for at, code in enumerate(codes):
         row = first + at
-        terms = ",".join([column[bucket] for column, bucket in zip(printed, code.tolist(), strict=True)])
+        buckets = [column[bucket] for column, bucket in zip(printed, code[: len(printed)].tolist(), strict=True)]
+        terms = ",".join([*buckets, *(f'"{word}"' for word in terms_of(code[len(printed) :]))])
         found = '"withheld":true' if row in withheld else f'"terms":[{terms}]'
         header = {"index": {"_id": image_name(row), "version": row + 1, "version_type": "external_gte"}}
-        score, packed = (base64.b64encode(part.tobytes()).decode() for part in (scores[at], code))
+        score, packed = (base64.b64encode(part).decode() for part in (scores[at].tobytes(), pack(code)))
         lines.append(
             f'{json.dumps(header)}\n{{"id":"{image_name(row)}","seq":{row + 1},"version":1,"score":"{score}",'
             f'"code":"{packed}","labels":[],{found}}}\n'

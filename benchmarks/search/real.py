@@ -10,6 +10,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.search.corpus import DIMENSION
 from neardup.demo.corpus import sample_photos
 from neardup.edits.named import varied_edit
 from neardup.embedder.decode import decode
@@ -55,7 +56,7 @@ def embed_real_images(edits: int) -> RealImages:
 def _embed(photo: Path, edits: int) -> Vector:
     """The photo's own embedding first, then those of its edits, (1 + edits or fewer, 256)."""
     embedder = DefaultEmbedder()
-    return np.stack([embedder.embed(data).lsh for data in _versions(photo, edits) if data])
+    return np.stack([embedder.embed(data).lsh[:DIMENSION] for data in _versions(photo, edits) if data])
 
 
 def _versions(photo: Path, edits: int) -> Iterator[bytes]:

@@ -17,6 +17,7 @@ from benchmarks.search.peers import run_peers
 from benchmarks.search.product import LIMIT, Product
 from benchmarks.search.real import RealImages, embed_real_images
 from benchmarks.search.segments import against_segments
+from benchmarks.search.words import measure_words
 from neardup.lsh import LshModel
 from neardup.settings import Settings
 from neardup.types import Code
@@ -26,7 +27,7 @@ from opensearch_templates.setup import setup_index
 
 __all__ = ["PARTS", "Plan", "run"]
 
-PARTS: Final = ("product", "segments", "forms", "giant", "peers", "image-match")
+PARTS: Final = ("product", "segments", "forms", "giant", "peers", "image-match", "words")
 _CLIENTS: Final = 8
 _MILLION: Final = 1_000_000
 _NO_BUCKET: Final = 0xFFFF
@@ -55,6 +56,13 @@ class Plan:
 
 def run(report: Report, settings: Settings, plan: Plan, parts: frozenset[str]) -> None:
     """Everything; the figures and rows go to `report`."""
+    if parts != {"words"}:
+        _run(report, settings, plan, parts)
+    if "words" in parts:
+        measure_words(report, settings, [size for size in plan.sizes if size <= _MILLION], plan.timed // 2)
+
+
+def _run(report: Report, settings: Settings, plan: Plan, parts: frozenset[str]) -> None:
     report.note("embedding real images")
     real = embed_real_images(plan.edits)
     report.row("real images", photos_and_edits_indexed=len(real.indexed), edits_asked=len(real.asked))

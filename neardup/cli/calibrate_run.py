@@ -16,6 +16,7 @@ from rich.table import Table
 from scipy.stats import chi2
 
 from neardup.cli.add import embed_files
+from neardup.cli.plugins import load_embedder
 from neardup.errors import ConfigError
 from neardup.evaluation.curves import write_curves
 from neardup.evaluation.figures import judge
@@ -215,10 +216,10 @@ class Calibrating:
             if row.image_id in known:
                 by_source[row.source].append(row)
         task = self._progress.add_task("scoring", total=len(by_source))
-        corpora = []
+        corpora, words = [], load_embedder(self._settings.embedder).words
         for each in by_source.values():
             embeddings = [known[row.image_id] for row in each]
-            corpora.append(OfflineCorpus(each, embeddings, self._model, self._settings))
+            corpora.append(OfflineCorpus(each, embeddings, self._model, self._settings, words=words))
             self._progress.advance(task)
         return corpora
 

@@ -14,8 +14,9 @@ from neardup.fitting.comparison import compare
 from neardup.fitting.fit import fit
 from neardup.fitting.model import FittedModel
 from neardup.fitting.report import CORPUS_SIZES, Figures, SearchShape
-from neardup.fitting.sample import Sample, check_lsh, check_score, read_pairs, read_sample
+from neardup.fitting.sample import Sample, check_lsh, check_score, read_pairs, read_sample, without_words
 from neardup.settings import load_settings
+from neardup.words import MOST_WORDS
 
 __all__ = ["fit_command"]
 
@@ -30,6 +31,13 @@ _FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 @click.option("--rows", type=click.IntRange(1), default=20_000, show_default=True, help="With --from-topic: at most.")
 @click.option("--pairs", "pairs_file", type=_FILE, help="Known near-duplicates: CSV, two ids (or row numbers) a line.")
 @click.option("--embeddings", required=True, help="Name and version of what made them, such as the embedder's version.")
+@click.option(
+    "--words",
+    type=click.IntRange(0, MOST_WORDS),
+    default=0,
+    show_default=True,
+    help="That the embeddings for the terms end with, two numbers each.",
+)
 @click.option("--dimension", type=click.IntRange(8, 1024), help="Of the result.  [default: 256, at most its own]")
 @click.option("--allow-constant-columns", is_flag=True, help="Accept columns that are the same in every row.")
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The file to write.")
@@ -42,6 +50,7 @@ def fit_command(
     rows: int,
     pairs_file: Path | None,
     embeddings: str,
+    words: int,
     dimension: int | None,
     allow_constant_columns: bool,
     output: Path,
@@ -66,8 +75,9 @@ def fit_command(
         lsh, score = read_sample(lsh_file), read_sample(score_file)
     else:
         raise click.UsageError("give --lsh and --score, or --from-topic")
-    width = dimension or min(_DIMENSION, lsh.embeddings.shape[1])
-    check_lsh(lsh, dimension=width, allow_constant=allow_constant_columns)
+    directions = without_words(lsh, words)
+    width = dimension or min(_DIMENSION, directions.embeddings.shape[1])
+    check_lsh(directions, dimension=width, allow_constant=allow_constant_columns)
     check_score(score, lsh)
     pairs = read_pairs(pairs_file, lsh) if pairs_file else np.empty((0, 2), dtype=np.intp)
     model = FittedModel(
@@ -76,8 +86,9 @@ def fit_command(
         tables=settings.lsh.tables,
         bits_per_table=settings.lsh.bits_per_table,
         seed=settings.lsh.seed,
-        projection=fit(lsh.embeddings, pairs, dimension=width),
+        projection=fit(directions.embeddings, pairs, dimension=width),
         origin=f"{len(lsh.ids)} rows of {lsh.name}, {len(pairs)} pairs",
+        words=words,
     )
     search = settings.search
     shape = SearchShape(
@@ -110,10 +121,11 @@ class _Report:
 
     def print(self) -> None:
         model = self.model
+        words = f" and up to {model.words} words" if model.words else ""
         click.echo(f"{self.output}: lsh_version {model.lsh.version}, from {model.origin}")
         click.echo(
-            f"{model.lsh_dimension} numbers -> {model.projection.dimension} -> {model.tables} terms of "
-            f"{model.bits_per_table} bits; a query asks for {model.tables * (1 + self.shape.probes)}"
+            f"{len(model.projection.mean)} numbers -> {model.projection.dimension} -> {model.tables} terms of "
+            f"{model.bits_per_table} bits{words}; a query asks for {model.tables * (1 + self.shape.probes)}{words}"
         )
         rows = ((name, *cells) for name, cells in self._table().items())
         print_table(("figure", *self.figures), rows, title="")
@@ -132,6 +144,7 @@ class _Report:
             "rows": self.rows,
             "pairs": self.pairs,
             "dimension": model.lsh_dimension,
+            "words": model.words,
             "projected_dimension": model.projection.dimension,
             "score_dimension": model.score_dimension,
             "tables": model.tables,

@@ -8,6 +8,8 @@ from neardup.ports import Embedder
 
 __all__ = ["load_embedder", "load_plugin"]
 
+_EMBEDDER = ("version", "lsh_dimension", "words", "score_dimension", "embed")
+
 
 def load_plugin(group: str, name: str) -> Any:
     """The object behind an entry point. Raises ConfigError naming the choices."""
@@ -19,8 +21,10 @@ def load_plugin(group: str, name: str) -> Any:
 
 
 def load_embedder(name: str) -> Embedder:
-    """An embedder, ready to use."""
+    """An embedder, ready to use. Raises ConfigError when there is none of this name, or when it lacks something."""
     from neardup.settings import load_settings
 
     embedder: Embedder = load_plugin("neardup.embedders", name)(load_settings())
+    if missing := [wanted for wanted in _EMBEDDER if not hasattr(embedder, wanted)]:
+        raise ConfigError(f"NEARDUP_EMBEDDER: {name!r} has no `{missing[0]}`, which every embedder needs")
     return embedder

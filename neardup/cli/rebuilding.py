@@ -74,7 +74,7 @@ class Rebuild:
 
         wiring = self._wiring
         client, names = wiring.opensearch, wiring.index_names
-        setup_index(client, wiring.settings, wiring.lsh.version)
+        setup_index(client, wiring.settings, wiring.lsh.version, words=wiring.lsh.words)
         new = begin_index(client, names)
         copy = OpenSearchIndexCopy(client, new)
         self._fold.to_end()

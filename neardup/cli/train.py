@@ -24,6 +24,7 @@ from neardup.embedder.whitening import Whitening, shipped_whitening
 from neardup.errors import ConfigError
 from neardup.evaluation.pairs import JudgedPair, read_pairs
 from neardup.lsh import LshModel
+from neardup.points.describe import COUNT
 from scorer.calibration import CalibrationRecord, save
 from scorer.evaluation import all_pairs, bounds, report, with_probabilities
 from scorer.layout import MODEL_FILE, new_version, shipped_models
@@ -153,7 +154,7 @@ def scorer(
         del chosen[side][held_out:]
     others = _embed(weights, distinct, np.empty((len(distinct), 0, distinct.shape[1]), np.float32))
     embedded = {side: _embed(weights, *_features(pictures, cache, jobs)) for side, pictures in chosen.items()}
-    lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest)
+    lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest, words=COUNT)
     lesson = _lesson(embedded["scorer"], lsh, seed)
     if judged:
         lesson = lesson.with_judged(*_judged(weights, judged, cache, jobs), lsh)

@@ -99,13 +99,18 @@ def _shaped_by(fitted: FittedModel, settings: Settings) -> Settings:
 
 def check_embedder(embedder: "Embedder", fitted: FittedModel, *, name: str) -> None:
     """Raises ConfigError unless the embedder makes the embeddings that the model was fitted to."""
-    made = (embedder.version, embedder.lsh_dimension, embedder.score_dimension)
-    if made != (fitted.embeddings, fitted.lsh_dimension, fitted.score_dimension):
+    made = (embedder.version, embedder.lsh_dimension, embedder.words, embedder.score_dimension)
+    wanted = (fitted.embeddings, fitted.lsh_dimension, fitted.words, fitted.score_dimension)
+    if made != wanted:
         raise ConfigError(
-            f"NEARDUP_EMBEDDER: {name!r} makes embeddings {made[0]} of {made[1]} and {made[2]} numbers, the LSH model "
-            f"is for {fitted.embeddings} of {fitted.lsh_dimension} and {fitted.score_dimension}; image files cannot be "
-            "embedded without its plug-in"
+            f"NEARDUP_EMBEDDER: {name!r} makes embeddings {_described(*made)}, the LSH model is for "
+            f"{_described(*wanted)}; image files cannot be embedded without its plug-in"
         )
+
+
+def _described(version: str, lsh: int, words: int, score: int) -> str:
+    ending = f" ({words} words)" if words else ""
+    return f"{version} of {lsh}{ending} and {score} numbers"
 
 
 class _LateEmbedder:
@@ -114,6 +119,7 @@ class _LateEmbedder:
     def __init__(self, fitted: FittedModel, load: Callable[[], "Embedder"]) -> None:
         self.version = fitted.embeddings
         self.lsh_dimension = fitted.lsh_dimension
+        self.words = fitted.words
         self.score_dimension = fitted.score_dimension
         self._load = load
 
@@ -167,6 +173,7 @@ class Wiring:
             tables=lsh.tables,
             bits_per_table=lsh.bits_per_table,
             seed=lsh.seed,
+            words=self.embedder.words,
         )
 
     @cached_property
@@ -333,7 +340,7 @@ class Wiring:
         check_versions(self.opensearch, settings.namespace, self.lsh.version)
         return [
             *setup_topics(self.kafka, self.topics, settings.kafka, dry_run=dry_run),
-            *setup_index(self.opensearch, settings, self.lsh.version, dry_run=dry_run),
+            *setup_index(self.opensearch, settings, self.lsh.version, words=self.lsh.words, dry_run=dry_run),
             *setup_schema(self.gremlin, self.graph_names, dry_run=dry_run),
             *setup_cache(self.redis, dry_run=dry_run),
             *setup_limit(self.redis, dry_run=dry_run),

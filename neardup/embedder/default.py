@@ -1,11 +1,13 @@
 """The default Embedder: a folder of images is enough to start."""
 
 from pathlib import Path
+from typing import Final
 
 from neardup.embedder.decode import Decode, decode
 from neardup.embedder.features import FEATURES_VERSION, RawFeatures
 from neardup.embedder.trunk import GRAPH_VERSION
 from neardup.embedder.whitening import Whitening, shipped_whitening
+from neardup.points.describe import COUNT
 from neardup.settings import load_settings
 from neardup.types import Embeddings
 
@@ -18,6 +20,8 @@ class DefaultEmbedder:
     `cache`: where the network's graph is kept (18 MB); None: the cache directory of the settings.
     `whitening`: None: the shipped one. `decode`: who decodes the file: this process, or `Fence(...).decode`.
     """
+
+    words: Final = COUNT
 
     def __init__(
         self, cache: Path | None = None, *, whitening: Whitening | None = None, decode: Decode = decode

@@ -18,7 +18,8 @@ import numpy.typing as npt
 from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTHS
 from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.errors import ConfigError
-from neardup.points.axes import WORDS, Axes
+from neardup.points.axes import Axes
+from neardup.points.describe import COUNT
 from neardup.points.packing import POINTS
 from neardup.projection import Projection
 from neardup.types import Embeddings, Vector
@@ -46,7 +47,7 @@ class Whitening:
 
     @property
     def lsh_dimension(self) -> int:
-        return self.content.dimension + WORDS
+        return self.content.dimension + 2 * COUNT
 
     @property
     def score_dimension(self) -> int:

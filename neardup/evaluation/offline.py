@@ -64,8 +64,9 @@ class _Candidates:
     score: Vector
 
 
-def codes_of(embeddings: Sequence[Embeddings], settings: Settings) -> tuple[npt.NDArray[np.uint16], Code]:
-    """The buckets that images ask for, (n, tables, probes + 1), and their own, (n, tables)."""
+def codes_of(embeddings: Sequence[Embeddings], settings: Settings, *, words: int) -> tuple[Code, Code]:
+    """What images ask for, (n, tables + words, probes + 1), and their own codes, (n, tables + words). `words`: those of
+    the embedder."""
     lsh = settings.lsh
     vectors = np.stack([each.lsh for each in embeddings])
     terms = LshModel(
@@ -74,6 +75,7 @@ def codes_of(embeddings: Sequence[Embeddings], settings: Settings) -> tuple[npt.
         tables=lsh.tables,
         bits_per_table=lsh.bits_per_table,
         seed=lsh.seed,
+        words=words,
     )
     queries = terms.query_codes(vectors, probes=settings.search.probes)
     return queries, np.ascontiguousarray(queries[:, :, 0])
@@ -82,12 +84,14 @@ def codes_of(embeddings: Sequence[Embeddings], settings: Settings) -> tuple[npt.
 class OfflineCorpus:
     """Images with all their candidates, scored once, to be clustered in any order under any bounds."""
 
-    def __init__(self, rows: Sequence[Row], embeddings: Sequence[Embeddings], model: Model, settings: Settings) -> None:
+    def __init__(
+        self, rows: Sequence[Row], embeddings: Sequence[Embeddings], model: Model, settings: Settings, *, words: int
+    ) -> None:
         self.rows = rows
         self.model = model
         self._search = settings.search
         self._assign = settings.assign
-        self._queries, self._codes = codes_of(embeddings, settings)
+        self._queries, self._codes = codes_of(embeddings, settings, words=words)
         self._scores = half(np.stack([each.score for each in embeddings]))
         self._candidates = [self._find(number) for number in range(len(rows))]
 

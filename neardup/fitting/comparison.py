@@ -17,11 +17,13 @@ _COSINES: Final = (0.9, 0.8, 0.7)
 
 
 def compare(embeddings: Vector, pairs: Rows, model: FittedModel, shape: SearchShape) -> dict[str, Figures]:
-    """Figures of the embeddings (n, d) "as given", "centred" and "fitted".
+    """Figures of the embeddings (n, d), words included, "as given", "centred" and "fitted".
 
     What judges recall has taught nothing: some of the known `pairs` (m, 2) are held out, and a projection like the
-    model's is fitted to the others. Without pairs recall is that of made-up copies.
+    model's is fitted to the others. Without pairs recall is that of made-up copies, which have no word in common with
+    their originals.
     """
+    whole, embeddings = embeddings, embeddings[:, : embeddings.shape[1] - 2 * model.words]
     groups = components(len(embeddings), pairs)
     different = distinct(embeddings, groups)
     if len(pairs):
@@ -29,20 +31,26 @@ def compare(embeddings: Vector, pairs: Rows, model: FittedModel, shape: SearchSh
         taught = ~np.isin(groups, groups[pairs[judging, 0]])
         place = np.cumsum(taught) - 1
         projection = fit(embeddings[taught], place[pairs[~judging]], dimension=model.projection.dimension)
-        sets = {"known pairs": (embeddings[pairs[judging, 0]], embeddings[pairs[judging, 1]])}
+        sets = {"known pairs": (whole[pairs[judging, 0]], whole[pairs[judging, 1]])}
     else:
         projection = model.projection
-        sets = {f"made up, cosine {cosine}": (embeddings, altered(embeddings, cosine=cosine)) for cosine in _COSINES}
+        no_words = np.zeros((len(whole), 2 * model.words), dtype=np.float32)
+        copies = {cosine: altered(embeddings, cosine=cosine) for cosine in _COSINES}
+        sets = {
+            f"made up, cosine {cosine}": (whole, np.concatenate([made, no_words], axis=1))
+            for cosine, made in copies.items()
+        }
 
     def figures(projection: Projection | None) -> Figures:
         lsh = LshModel(
-            dimension=embeddings.shape[1],
+            dimension=whole.shape[1],
             embedding_version=model.embeddings,
             tables=model.tables,
             bits_per_table=model.bits_per_table,
             seed=model.seed,
             projection=projection,
+            words=model.words,
         )
-        return measure(lsh, embeddings[different], sets, shape)
+        return measure(lsh, whole[different], sets, shape)
 
     return {"as given": figures(None), "centred": figures(centring(embeddings)), "fitted": figures(projection)}

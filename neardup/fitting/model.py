@@ -20,7 +20,8 @@ _FORMAT: Final = 1
 @dataclass(frozen=True, kw_only=True)
 class FittedModel:
     """`embeddings`: the name of what makes both embeddings of an image, that is the version of the embedder, if there
-    is a plug-in for it. `origin`: how the model was made, for people."""
+    is a plug-in for it. `words`: how many words its LSH embeddings end with. `origin`: how the model was made, for
+    people."""
 
     embeddings: str
     score_dimension: int
@@ -29,11 +30,12 @@ class FittedModel:
     seed: int
     projection: Projection
     origin: str
+    words: int = 0
 
     @property
     def lsh_dimension(self) -> int:
-        """That of the embeddings as they come."""
-        return len(self.projection.mean)
+        """That of the embeddings as they come, words included."""
+        return len(self.projection.mean) + 2 * self.words
 
     @cached_property
     def lsh(self) -> LshModel:
@@ -45,6 +47,7 @@ class FittedModel:
             bits_per_table=self.bits_per_table,
             seed=self.seed,
             projection=self.projection,
+            words=self.words,
         )
 
     def save(self, path: Path) -> None:
@@ -92,4 +95,5 @@ class FittedModel:
             "mean": self.projection.mean,
             "matrix": self.projection.matrix,
             "origin": np.array(self.origin),
+            "words": np.array(self.words),
         }

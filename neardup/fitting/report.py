@@ -12,9 +12,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import poisson
 
-from neardup.lsh import LshModel
+from neardup.lsh import LshModel, overlaps
 from neardup.projection import unit_rows
 from neardup.types import Code, Vector
+from neardup.words import NO_WORD, count_tables
 
 __all__ = ["CORPUS_SIZES", "Figures", "SearchShape", "altered", "measure"]
 
@@ -36,9 +37,9 @@ class SearchShape:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
     """`largest_list`: images that share the most frequent term, as a share of the sample. `postings`: expected postings
-    a query, for each of CORPUS_SIZES. `largest_by_chance` and `ideal`: both, if all terms were equally frequent.
-    `cutoffs`: the overlap that the last candidate is expected to have. `recall`: for each set of pairs, the share that
-    is expected among the candidates.
+    a query, for each of CORPUS_SIZES. `largest_by_chance` and `ideal`: both, if all buckets were equally frequent and
+    no image had words. `cutoffs`: the overlap that the last candidate is expected to have. `recall`: for each set of
+    pairs, the share that is expected among the candidates.
     """
 
     largest_list: float
@@ -61,7 +62,7 @@ def measure(lsh: LshModel, images: Vector, pairs: Mapping[str, tuple[Vector, Vec
     asked = rows[:_MOST_PROBES]
     counts = _overlap_counts(lsh.query_codes(images[asked], probes=shape.probes), codes)
     others = counts.sum()
-    mean_overlap = float(counts @ np.arange(lsh.tables + 1) / others)
+    mean_overlap = float(counts @ np.arange(len(counts)) / others)
     cutoffs = tuple(_cutoff(counts, size, shape.candidate_limit) for size in CORPUS_SIZES)
     least = [max(cutoff, shape.minimum_overlap) for cutoff in cutoffs]
     buckets = 2**lsh.bits_per_table
@@ -90,15 +91,11 @@ def altered(embeddings: Vector, *, cosine: float) -> Vector:
     return copies
 
 
-def _overlap_counts(queries: npt.NDArray[np.uint16], codes: Code) -> npt.NDArray[np.int64]:
-    """How many pairs of a query and another image have overlap 0, 1 … tables. Query i is that of image i."""
-    tables = codes.shape[1]
-    total = np.zeros(tables + 1, dtype=np.int64)
+def _overlap_counts(queries: Code, codes: Code) -> npt.NDArray[np.int64]:
+    """How many pairs of a query and another image have overlap 0, 1 … tables + words. Query i is that of image i."""
+    total = np.zeros(codes.shape[1] + 1, dtype=np.int64)
     for number, query in enumerate(queries):
-        overlap = np.zeros(len(codes), dtype=np.int64)
-        for asked in query.T:
-            overlap += (codes == asked).sum(axis=1)
-        total += np.bincount(np.delete(overlap, number), minlength=tables + 1)
+        total += np.bincount(np.delete(overlaps(query, codes), number), minlength=len(total))
     return total
 
 
@@ -118,13 +115,17 @@ def _cutoff(counts: npt.NDArray[np.int64], size: int, limit: int) -> int:
 
 
 def _recall(lsh: LshModel, probes: Vector, copies: Vector, least: Sequence[int], flips: int) -> tuple[float, ...]:
-    codes = lsh.codes(copies)
-    overlap = (lsh.query_codes(probes, probes=flips) == codes[:, :, None]).any(axis=2).sum(axis=1)
+    codes, queries = lsh.codes(copies), lsh.query_codes(probes, probes=flips)
+    overlap = np.array([overlaps(query, code[None])[0] for query, code in zip(queries, codes, strict=True)])
     return tuple(float((overlap >= wanted).mean()) for wanted in least)
 
 
 def _largest_list(codes: Code) -> int:
-    return max(int(np.bincount(column).max()) for column in codes.T)
+    tables = count_tables(codes[0])
+    words = codes[:, tables:]
+    counts = [np.bincount(column) for column in codes[:, :tables].T]
+    counts.append(np.unique(words[words != NO_WORD], return_counts=True)[1])
+    return max(int(each.max(initial=0)) for each in counts)
 
 
 def _largest_by_chance(rows: int, tables: int, buckets: int) -> int:

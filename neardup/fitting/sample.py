@@ -4,7 +4,7 @@ the row, column or line."""
 import csv
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 from zipfile import BadZipFile
@@ -12,11 +12,12 @@ from zipfile import BadZipFile
 import numpy as np
 import numpy.typing as npt
 
-from neardup.errors import ConfigError
+from neardup.errors import ConfigError, InvalidMessageError
 from neardup.fitting.fit import Rows
 from neardup.types import Vector
+from neardup.words import check_words
 
-__all__ = ["LEAST_ROWS", "Sample", "check_lsh", "check_score", "read_pairs", "read_sample"]
+__all__ = ["LEAST_ROWS", "Sample", "check_lsh", "check_score", "read_pairs", "read_sample", "without_words"]
 
 LEAST_ROWS: Final = 200
 _LEAST_PAIRS: Final = 50
@@ -74,6 +75,19 @@ def read_pairs(path: Path, sample: Sample) -> Rows:
     if len(pairs) < _LEAST_PAIRS:
         raise ConfigError(f"{path}: {len(pairs)} pairs are too few: give {_LEAST_PAIRS} or more, or none at all")
     return np.array(pairs, dtype=np.intp)
+
+
+def without_words(sample: Sample, words: int) -> Sample:
+    """The sample without the words that its embeddings end with. Raises ConfigError naming the row whose are none."""
+    if 2 * words >= sample.embeddings.shape[1]:
+        raise ConfigError(f"--words: {words}, but {sample.name} has only {sample.embeddings.shape[1]} numbers an image")
+    _check_finite(sample)
+    for row, embedding in enumerate(sample.embeddings):
+        try:
+            check_words(embedding, words)
+        except InvalidMessageError as exc:
+            raise ConfigError(f"{sample.name}: row {row} ({sample.ids[row]}): {exc}") from exc
+    return replace(sample, embeddings=sample.embeddings[:, : sample.embeddings.shape[1] - 2 * words])
 
 
 def check_lsh(sample: Sample, *, dimension: int, allow_constant: bool) -> None:

@@ -7,17 +7,13 @@ import numpy as np
 import numpy.typing as npt
 
 from neardup.points.describe import COUNT, MIRRORED, unfolded
-from neardup.points.packing import EVEN, POINTS, SIGN_NUMBERS, SIGNS, numbers_for, pack
+from neardup.points.packing import EVEN, POINTS, SIGN_NUMBERS, SIGNS, pack
 from neardup.points.scale_space import Floats
 from neardup.projection import Half
 
-__all__ = ["WORD", "WORDS", "WORD_BITS", "Axes"]
+__all__ = ["WORD_BITS", "Axes"]
 
 WORD_BITS: Final = 22
-WORD: Final = numbers_for(WORD_BITS)
-"""Numbers of a word."""
-WORDS: Final = COUNT * WORD
-"""Numbers of all words of a picture."""
 _SAMPLE: Final = 60_000
 _TINY: Final = 1e-5
 
@@ -58,17 +54,12 @@ class Axes:
         return np.where(_there(places)[..., None], packed, np.float32(0)).reshape(-1, POINTS)
 
     def words(self, described: Floats) -> Floats:
-        """Of n pictures the points (n, DESCRIBED) -> the words that they are known by in search, each once a picture:
-        (n, WORDS), float32. A word is two numbers from 1 to 2048; one that is not there is two zeros."""
+        """Of n pictures the points (n, DESCRIBED) -> the words that search knows them by (`neardup.words`), COUNT pairs
+        of numbers a picture: (n, 2 * COUNT), float32."""
         places, histograms = unfolded(described)
         left = _left_by_mirrors(*_halves(histograms)) - self.word_mean.astype(np.float32)
         numbers = pack((left @ self.word.astype(np.float32)).reshape(-1, WORD_BITS) > 0) + 1
-        numbers = np.where(_there(places)[..., None], numbers.reshape(-1, COUNT, WORD), np.float32(0))
-        order = np.lexsort((numbers[..., 1], numbers[..., 0]), axis=1)
-        numbers = np.take_along_axis(numbers, order[..., None], axis=1)
-        numbers[:, 1:][(numbers[:, 1:] == numbers[:, :-1]).all(axis=2)] = 0
-        words: Floats = numbers.reshape(-1, WORDS)
-        return words
+        return np.where(_there(places)[..., None], numbers.reshape(-1, COUNT, 2), np.float32(0)).reshape(-1, 2 * COUNT)
 
 
 def _there(places: Floats) -> npt.NDArray[np.bool_]:

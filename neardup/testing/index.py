@@ -1,13 +1,14 @@
-"""The index in memory: exact overlap by comparing every code."""
+"""The index in memory: exact overlap by comparing the terms of every image."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from neardup.lsh import terms
 from neardup.ports import LARGEST_LIMIT
 from neardup.times import epoch_ms
-from neardup.types import Candidate, CandidateList, ImageId, IndexedImage, Position, Probe, SearchFilter
+from neardup.types import Candidate, CandidateList, ImageId, IndexedImage, LshTerm, Position, Probe, SearchFilter
 
 __all__ = ["InMemoryIndex"]
 
@@ -17,6 +18,7 @@ class InMemoryIndex:
 
     def __init__(self) -> None:
         self._images: dict[ImageId, IndexedImage] = {}
+        self._terms: dict[ImageId, frozenset[LshTerm]] = {}
         self._removed: dict[ImageId, int] = {}
         self._position = Position()
 
@@ -26,6 +28,7 @@ class InMemoryIndex:
     def apply(self, images: Sequence[IndexedImage], removed: Sequence[ImageId], *, upto: Position) -> None:
         for image in images:
             if image.seq >= self._written(image.image_id):
+                self._terms[image.image_id] = frozenset(terms(image.code))
                 # As the index stores it: float16.
                 self._images[image.image_id] = replace(image, score=image.score.astype(np.float16).astype(np.float32))
         for image_id in removed:
@@ -42,7 +45,8 @@ class InMemoryIndex:
             raise ValueError(f"minimum_overlap: {minimum_overlap} is not at least 1")
         searchable = [image for image in self._images.values() if image.searchable]
         images = sorted(searchable, key=lambda image: image.seq)
-        return [_candidates(images, probe, limit, minimum_overlap) for probe in probes]
+        terms_of = [self._terms[image.image_id] for image in images]
+        return [_candidates(images, terms_of, probe, limit, minimum_overlap) for probe in probes]
 
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
         return {image_id: self._images[image_id] for image_id in image_ids if image_id in self._images}
@@ -52,18 +56,18 @@ class InMemoryIndex:
         return max(stored.seq if stored else 0, self._removed.get(image_id, 0))
 
 
-def _candidates(images: Sequence[IndexedImage], probe: Probe, limit: int, minimum_overlap: int) -> CandidateList:
-    if not images or not probe.terms:
-        return CandidateList(candidates=(), searched_documents=len(images))
-    asked = [term.split(".") for term in dict.fromkeys(probe.terms)]
-    tables = [int(table) for table, _ in asked]
-    buckets = np.array([int(bucket, 16) for _, bucket in asked], dtype=np.uint16)
-    codes = np.stack([image.code for image in images])
-    overlaps = (codes[:, tables] == buckets).sum(axis=1)
-    excluded = frozenset(probe.exclude)
+def _candidates(
+    images: Sequence[IndexedImage],
+    terms_of: Sequence[frozenset[LshTerm]],
+    probe: Probe,
+    limit: int,
+    minimum_overlap: int,
+) -> CandidateList:
+    asked, excluded = frozenset(probe.terms), frozenset(probe.exclude)
+    overlaps = [len(asked & own) for own in terms_of]
     ranked = [
         place
-        for place in np.argsort(-overlaps, kind="stable").tolist()
+        for place in sorted(range(len(images)), key=lambda place: -overlaps[place])
         if overlaps[place] >= minimum_overlap
         and images[place].image_id not in excluded
         and (probe.where is None or _fits(images[place].metadata, probe.where))
@@ -71,11 +75,11 @@ def _candidates(images: Sequence[IndexedImage], probe: Probe, limit: int, minimu
     cut = len(ranked) > limit
     return CandidateList(
         candidates=tuple(
-            Candidate(image_id=images[place].image_id, overlap=int(overlaps[place]), score=images[place].score)
+            Candidate(image_id=images[place].image_id, overlap=overlaps[place], score=images[place].score)
             for place in ranked[:limit]
         ),
-        cutoff_overlap=int(overlaps[ranked[limit - 1]]) if cut else 0,
-        ties_at_cutoff=cut and bool(overlaps[ranked[limit]] == overlaps[ranked[limit - 1]]),
+        cutoff_overlap=overlaps[ranked[limit - 1]] if cut else 0,
+        ties_at_cutoff=cut and overlaps[ranked[limit]] == overlaps[ranked[limit - 1]],
         searched_documents=len(images),
     )
 

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from indexer.opensearch_index import OpenSearchImageIndex
-from neardup.lsh import overlaps, terms
+from neardup.lsh import overlaps, query_terms, terms
 from neardup.ports import CandidateSearch, ImageIndex
 from neardup.settings import OpenSearchSettings, Settings
 from neardup.testing import InMemoryIndex
 from neardup.types import CandidateList, Code, ImageId, IndexedImage, LshTerm, Position, Probe, SearchFilter
+from neardup.words import NO_WORD, WORD
 from opensearch_templates.connection import connect
 from opensearch_templates.names import IndexNames
 from opensearch_templates.setup import drop_namespace, setup_index
@@ -57,7 +58,7 @@ def image(image_id: str, seq: int, code: Sequence[int] | Code, **changes: Any) -
         image_id=ImageId(image_id),
         version=1,
         seq=seq,
-        code=np.asarray(code, dtype=np.uint16),
+        code=code if isinstance(code, np.ndarray) else np.asarray(code, dtype=np.uint16),
         score=np.full(4, seq % 100, dtype=np.float32),
         **changes,
     )
@@ -73,6 +74,17 @@ def probe(code: Sequence[int], *exclude: str) -> Probe:
     return Probe(
         terms=terms(np.asarray(code, dtype=np.uint16)), exclude=tuple(ImageId(image_id) for image_id in exclude)
     )
+
+
+def with_words(buckets: Sequence[int], *words: int, at_most: int = 3) -> Code:
+    ends = [WORD + word for word in sorted(words)] + [NO_WORD] * (at_most - len(words))
+    return np.array([*buckets, *ends], dtype=np.uint32)
+
+
+def words_of_chance(rng: np.random.Generator, at_most: int = 6) -> list[int]:
+    """Some are frequent."""
+    words: list[int] = np.unique(rng.geometric(0.15, rng.integers(0, at_most + 1)) * 997).tolist()
+    return words
 
 
 def found(candidates: CandidateList) -> list[tuple[str, int]]:
@@ -194,6 +206,24 @@ def test_tables_are_apart(index: Index) -> None:
     assert found(answer) == []
 
 
+def test_words_count_as_tables_do(index: Index) -> None:
+    images = {
+        "both": with_words([1, 2], 5, 7),
+        "word": with_words([8, 9], 7, 2**22 - 1),
+        "table": with_words([1, 9]),
+        "bucket 7": with_words([7, 7], 1),
+        "neither": with_words([8, 9], 6),
+    }
+    written = [image(name, at, code) for at, (name, code) in enumerate(images.items(), start=1)]
+    index[0].apply(written, [], upto=Position(seq=len(written)))
+    asked = Probe(terms=terms(with_words([1, 2], 5, 7, 2**22 - 1)))
+    assert asked.terms == ("0.1", "1.2", "w.5", "w.7", "w.3fffff")
+    (answer,) = index[1].search([asked], limit=10)
+    assert found(answer) == [("both", 4), ("word", 2), ("table", 1)]
+    (answer,) = index[1].search([Probe(terms=terms(with_words([0, 0], 7)))], limit=10)
+    assert found(answer) == [("both", 1), ("word", 1)]
+
+
 def test_a_probe_without_terms_finds_nothing(index: Index) -> None:
     fill(index, [1, 2])
     (answer,) = index[1].search([Probe(terms=(), exclude=(ImageId("z"),))], limit=10)
@@ -220,7 +250,8 @@ def test_limits(index: Index, limit: int, minimum_overlap: int) -> None:
         index[1].search([probe([1])], limit=limit, minimum_overlap=minimum_overlap)
 
 
-def test_ranking_equals_brute_force_while_images_come_change_and_go(index: Index) -> None:
+@pytest.mark.parametrize("words", [False, True], ids=["", "words"])
+def test_ranking_equals_brute_force_while_images_come_change_and_go(index: Index, words: bool) -> None:
     """A few thousand images in few buckets, so that ties are everywhere; the truth is counted with numpy."""
     write, search = index
     rng = np.random.default_rng(3)
@@ -230,7 +261,9 @@ def test_ranking_equals_brute_force_while_images_come_change_and_go(index: Index
         changed = []
         for number in rng.integers(0, 2500, 700).tolist():
             seq += 1
-            code = rng.integers(0, 12, TABLES).astype(np.uint16)
+            code: Code = rng.integers(0, 12, TABLES).astype(np.uint16)
+            if words:
+                code = with_words(code.tolist(), *words_of_chance(rng), at_most=6)
             changed.append(image(f"im/{number}", seq, code))
         latest = {entry.image_id: entry for entry in changed}
         gone = {ImageId(f"im/{number}") for number in rng.integers(0, 2500, 60).tolist()}
@@ -242,11 +275,14 @@ def test_ranking_equals_brute_force_while_images_come_change_and_go(index: Index
 
         ordered = sorted(stored.values(), key=lambda entry: entry.seq)
         codes = np.stack([entry.code for entry in ordered])
-        queries = rng.integers(0, 12, (40, TABLES, 2)).astype(np.uint16)
-        probes = [
-            Probe(terms=tuple(term for column in query.T for term in terms(column)), exclude=(ordered[7].image_id,))
-            for query in queries
-        ]
+        queries: list[Code] = list(rng.integers(0, 12, (40, TABLES, 2)).astype(np.uint16))
+        if words:
+            ends = [(with_words([], *words_of_chance(rng), at_most=6), np.full(6, NO_WORD)) for _ in queries]
+            queries = [
+                np.concatenate([query, np.stack(end, axis=1)]).astype(np.uint32)
+                for query, end in zip(queries, ends, strict=True)
+            ]
+        probes = [Probe(terms=query_terms(query), exclude=(ordered[7].image_id,)) for query in queries]
         for limit, minimum_overlap in ((30, 1), (200, 3)):
             answers = search.search(probes, limit=limit, minimum_overlap=minimum_overlap)
             for query, answer in zip(queries, answers, strict=True):

@@ -6,15 +6,18 @@ import pytest
 from neardup.demo.corpus import sample_photos
 from neardup.embedder.default import DefaultEmbedder
 from neardup.errors import InvalidImageError
+from neardup.lsh import LshModel
 from neardup.ports import Embedder
 from neardup.testing import DigestEmbedder
 
 PHOTOS = [path.read_bytes() for path in sample_photos()[:4]]
 
 
-@pytest.fixture(scope="module", params=["memory", "default"])
+@pytest.fixture(scope="module", params=["memory", "words", "default"])
 def embedder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Embedder:
-    return DigestEmbedder() if request.param == "memory" else DefaultEmbedder(tmp_path_factory.mktemp("models"))
+    if request.param == "default":
+        return DefaultEmbedder(tmp_path_factory.mktemp("models"))
+    return DigestEmbedder(words=5) if request.param == "words" else DigestEmbedder()
 
 
 def test_shapes_and_types(embedder: Embedder) -> None:
@@ -26,6 +29,7 @@ def test_shapes_and_types(embedder: Embedder) -> None:
             assert vector.dtype == np.float32
             assert np.isfinite(vector).all()
             assert vector.any()
+        LshModel(dimension=embedder.lsh_dimension, embedding_version="", words=embedder.words).validate(found.lsh)
 
 
 def test_equal_bytes_equal_embeddings_other_bytes_others(embedder: Embedder) -> None:

@@ -1,6 +1,7 @@
 """The ports ImageIndex and CandidateSearch, in memory and on OpenSearch: writing and reading back."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from neardup.ports import CandidateSearch, ImageIndex
 from neardup.settings import OpenSearchSettings, Settings
 from neardup.testing import InMemoryIndex
 from neardup.types import ImageId, IndexedImage, Position, Probe
+from neardup.words import NO_WORD, WORD
 from opensearch_templates.connection import connect
 from opensearch_templates.names import IndexNames
 from opensearch_templates.setup import drop_namespace, setup_index
@@ -97,6 +99,26 @@ def test_images_come_back_as_written(index: Index) -> None:
     found = search.images([ImageId("a"), ImageId("b"), ImageId("a")])
     assert list(found) == ["a"]
     assert same(found[ImageId("a")], written)
+
+
+def test_words_come_back_as_written(index: Index) -> None:
+    write, search = index
+    codes = {
+        "a": np.array([3, 65535, WORD, WORD + 2**22 - 1, NO_WORD], dtype=np.uint32),
+        "b": np.array([3, 65535, NO_WORD, NO_WORD, NO_WORD], dtype=np.uint32),
+    }
+    images = [
+        IndexedImage(image_id=ImageId(name), version=1, seq=at, code=code, score=np.ones(3, dtype=np.float32))
+        for at, (name, code) in enumerate(codes.items(), start=1)
+    ]
+    write.apply([images[0], replace(images[1], searchable=False)], [], upto=Position(seq=2))
+    found = search.images([ImageId("a"), ImageId("b")])
+    for name, code in codes.items():
+        assert found[ImageId(name)].code.dtype == np.uint32
+        np.testing.assert_array_equal(found[ImageId(name)].code, code)
+    for searchable, expected in ((False, ["a"]), (True, ["a", "b"])):
+        assert searched_ids(search, 3) == expected
+        write.apply([replace(images[1], seq=3, searchable=not searchable)], [], upto=Position(seq=3))
 
 
 def test_score_embeddings_are_kept_as_float16(index: Index) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from neardup.cli.add import embed_files
 from neardup.demo.corpus import sample_photos
+from neardup.embedder.default import DefaultEmbedder
 from neardup.lsh import LshModel
 from neardup.settings import LocalSettings
 from neardup.types import Embeddings
@@ -102,7 +103,7 @@ def test_a_wheel_replaces_the_candidate_search(
 ) -> None:
     photos = sample_photos()[:3]
     embedded = [result for _, result in embed_files(photos, "default") if isinstance(result, Embeddings)]
-    lsh = LshModel(dimension=embedded[0].lsh.size, embedding_version=_embedder_version())
+    lsh = LshModel(dimension=embedded[0].lsh.size, embedding_version=_embedder_version(), words=DefaultEmbedder.words)
     file = tmp_path / "acme.npz"
     np.savez(
         file,

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from opensearchpy import OpenSearch
 
 from indexer.opensearch_index import OpenSearchImageIndex
-from neardup.lsh import overlaps, terms
+from neardup.lsh import overlaps, query_terms
 from neardup.settings import OpenSearchSettings, Settings
 from neardup.types import Code, ImageId, IndexedImage, Position, Probe
+from neardup.words import NO_WORD, WORD
 from opensearch_templates.connection import connect
 from opensearch_templates.names import IndexNames
 from opensearch_templates.setup import drop_namespace, setup_index
@@ -20,14 +22,16 @@ pytestmark = pytest.mark.integration
 
 LSH_VERSION = "0123456789ab"
 TABLES, BUCKETS = 24, 20
+WORDS = 12
 QUERIES = 250
-"""In each of four states of an index, for two numbers of shards: 2,000 in all."""
+"""In each of four states of an index, for two numbers of shards, without words and with them: 4,000 in all."""
 
 
 class Corpus:
     """What the index must hold, and the index."""
 
-    def __init__(self, client: OpenSearch, names: IndexNames) -> None:
+    def __init__(self, client: OpenSearch, names: IndexNames, words: int) -> None:
+        self.words = words
         self.rng = np.random.default_rng(11)
         self.client, self.names = client, names
         self.index, self.search = OpenSearchImageIndex(client, names), OpenSearchCandidateSearch(client, names)
@@ -42,11 +46,13 @@ class Corpus:
         written = []
         for image_id in ids:
             self.seq += 1
-            code = self.rng.integers(0, BUCKETS, TABLES).astype(np.uint16)
+            code: Code = self.rng.integers(0, BUCKETS, TABLES).astype(np.uint16)
             # Many are copies of others in most tables: ties at every overlap.
             if pool and self.rng.random() < 0.3:
                 other = self.images[pool[self.rng.integers(len(pool))]][1]
-                code = np.where(self.rng.random(TABLES) < 0.8, other, code).astype(np.uint16)
+                code = np.where(self.rng.random(TABLES) < 0.8, other[:TABLES], code).astype(np.uint16)
+            if self.words:
+                code = np.concatenate([code.astype(np.uint32), self._words_of_chance()])
             self.images[image_id] = (self.seq, code)
             written.append(
                 IndexedImage(image_id=image_id, version=1, seq=self.seq, code=code, score=np.zeros(4, dtype=np.float32))
@@ -61,11 +67,16 @@ class Corpus:
         ordered = sorted(self.images.items(), key=lambda entry: entry[1][0])
         codes = np.stack([code for _, (_, code) in ordered])
         for limit, minimum_overlap in ((1, 1), (50, 2), (200, 1), (2500, 2), (10_000, 1)):
-            share = self.rng.integers(0, BUCKETS, (queries // 5, TABLES, 2)).astype(np.uint16)
+            share: Code = self.rng.integers(0, BUCKETS, (queries // 5, TABLES, 2)).astype(np.uint16)
             near = self.rng.integers(len(ordered), size=len(share))
-            share[:, :, 0] = np.where(self.rng.random(share.shape[:2]) < 0.7, codes[near], share[:, :, 0])
+            share[:, :, 0] = np.where(self.rng.random(share.shape[:2]) < 0.7, codes[near, :TABLES], share[:, :, 0])
+            if self.words:
+                ends = np.full((len(share), WORDS, 2), NO_WORD, dtype=np.uint32)
+                ends[:, :, 0] = codes[near, TABLES:]
+                ends[::2, :, 0] = [self._words_of_chance() for _ in ends[::2]]
+                share = np.concatenate([share.astype(np.uint32), ends], axis=1)
             probes = [
-                Probe(terms=tuple(term for column in query.T for term in terms(column)), exclude=(ordered[at][0],))
+                Probe(terms=query_terms(query), exclude=(ordered[at][0],))
                 for query, at in zip(share, near.tolist(), strict=True)
             ]
             answers = self.search.search(probes, limit=limit, minimum_overlap=minimum_overlap)
@@ -80,18 +91,25 @@ class Corpus:
                 assert answer.ties_at_cutoff == (cut and counts[ranked[limit]] == counts[ranked[limit - 1]])
                 assert answer.searched_documents == len(ordered)
 
+    def _words_of_chance(self) -> npt.NDArray[np.uint32]:
+        """Up to WORDS words, few of which are frequent, and rarely none."""
+        count = int(self.rng.integers(0, WORDS + 1))
+        words = np.unique(self.rng.zipf(1.4, count).clip(max=2**22 - 1)).astype(np.uint32) | np.uint32(WORD)
+        return np.pad(words, (0, WORDS - len(words)), constant_values=NO_WORD)
 
-@pytest.fixture(params=[1, 3], ids=["1-shard", "3-shards"])
+
+@pytest.fixture(params=[(1, 0), (3, 0), (1, WORDS), (3, WORDS)], ids=["1-shard", "3-shards", "1-words", "3-words"])
 def corpus(request: pytest.FixtureRequest) -> Iterator[Corpus]:
-    namespace = f"exact{request.param}"
-    settings = Settings(namespace=namespace, opensearch=OpenSearchSettings(shards=request.param, timeout_seconds=60))
+    shards, words = request.param
+    namespace = f"exact{shards}"
+    settings = Settings(namespace=namespace, opensearch=OpenSearchSettings(shards=shards, timeout_seconds=60))
     client = connect(settings.opensearch, request.getfixturevalue("engines").opensearch_url)
     drop_namespace(client, namespace)
     setup_index(client, settings, LSH_VERSION)
     names = IndexNames(namespace, LSH_VERSION)
     # Let segments pile up instead of being merged away.
     client.indices.put_settings(index=names.write, body={"index.merge.policy.segments_per_tier": 100})
-    yield Corpus(client, names)
+    yield Corpus(client, names, words)
     drop_namespace(client, namespace)
     client.close()
 

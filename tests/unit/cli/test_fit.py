@@ -57,6 +57,29 @@ def test_it_writes_a_model_and_a_report(folder: Path, monkeypatch: pytest.Monkey
     assert f"NEARDUP_LSH__MODEL={folder}/model.npz" in text
 
 
+def test_words_at_the_end_are_no_directions(folder: Path) -> None:
+    """The projection is that of the sample without them; copies are found by them."""
+    plain = json.loads(fit(folder, "--pairs", f"{folder}/pairs.csv", "--json").stdout)
+    without = FittedModel.load(folder / "model.npz")
+    owner = np.arange(len(SAMPLE)) % 400
+    words = np.stack([owner + 1, owner % 7 + 1] * 3, axis=1)
+    words[:, 2] += 500
+    words[:, 4:] = 0
+    np.save(folder / "lsh.npy", np.concatenate([SAMPLE, words], axis=1).astype(np.float32))
+    done = fit(folder, "--pairs", f"{folder}/pairs.csv", "--words", "3", "--json")
+    assert done.exit_code == 0, done.output
+    report, model = json.loads(done.stdout), FittedModel.load(folder / "model.npz")
+    assert (report["dimension"], report["words"], model.lsh_dimension) == (DIMENSION + 6, 3, DIMENSION + 6)
+    assert model.projection.digest == without.projection.digest
+    assert model.lsh.version != without.lsh.version
+    recall = [each["figures"]["as given"]["recall"]["known pairs"][1] for each in (plain, report)]
+    assert recall[0] < recall[1]
+    assert "terms of 12 bits and up to 3 words" in fit(folder, "--words", "3").stdout
+    refused = fit(folder, "--words", "4")
+    assert "lsh.npy: row 0 (0): embedding: [46] is" in str(refused.exception)
+    assert "--words: 27, but lsh.npy has only 54 numbers an image" in str(fit(folder, "--words", "27").exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
@@ -108,6 +131,8 @@ def test_an_embedder_that_makes_other_embeddings_is_refused(folder: Path, monkey
     check_embedder(embedder, model, name="digest")
     with pytest.raises(ConfigError, match=r"^NEARDUP_EMBEDDER: 'digest' makes embeddings digest-32-16 of 32 and 16 "):
         check_embedder(DigestEmbedder(), model, name="digest")
+    with pytest.raises(ConfigError, match=r" of 48 \(4 words\) and 16 numbers, the LSH model is for .* of 48 and 16"):
+        check_embedder(DigestEmbedder(lsh_dimension=DIMENSION, score_dimension=16, words=4), model, name="digest")
 
 
 def test_without_a_model_nothing_changes() -> None:

@@ -15,8 +15,7 @@ from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH
 from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.embedder.training import copies_of, distinct, find_pictures, fit_whitening, originals_of
 from neardup.errors import ConfigError
-from neardup.points.axes import WORDS
-from neardup.points.describe import DESCRIBED
+from neardup.points.describe import COUNT, DESCRIBED
 from neardup.points.packing import POINTS
 
 PHOTOS = sample_photos()[:3]
@@ -128,7 +127,7 @@ def test_fitting_gives_the_stated_dimensions() -> None:
     originals = np.concatenate([content, signs, rng.uniform(size=(300, DESCRIBED))], axis=1).astype(np.float32)
     copies = originals[:, None] + rng.normal(scale=0.1, size=(300, 2, RAW_WIDTH)).astype(np.float32)
     whitening = fit_whitening(originals, copies)
-    assert (whitening.lsh_dimension, whitening.score_dimension) == (256 + WORDS, 256 + SIGN_NUMBERS + POINTS)
+    assert (whitening.lsh_dimension, whitening.score_dimension) == (256 + 2 * COUNT, 256 + SIGN_NUMBERS + POINTS)
     lsh, score = whitening.embed(originals)
     assert (lsh[:, :256] @ lsh[:, :256].T).argmax(axis=1).tolist() == list(range(300))
     np.testing.assert_array_equal(score[:, :-POINTS], np.concatenate([lsh[:, :256], signs], axis=1))

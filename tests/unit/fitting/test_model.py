@@ -35,8 +35,9 @@ def test_a_model_comes_back_and_cuts_the_same_terms(tmp_path: Path) -> None:
         replace(MODEL, bits_per_table=9),
         replace(MODEL, seed=1),
         replace(MODEL, projection=fit(SAMPLE, NO_PAIRS, dimension=24)),
+        replace(MODEL, words=4),
     ],
-    ids=["embeddings", "score dimension", "tables", "bits", "seed", "projection"],
+    ids=["embeddings", "score dimension", "tables", "bits", "seed", "projection", "words"],
 )
 def test_different_models_never_meet(other: FittedModel) -> None:
     assert other.lsh.version != MODEL.lsh.version
@@ -52,6 +53,22 @@ def test_one_image_and_many_get_the_same_terms_whatever_their_length() -> None:
     assert (many == one_by_one).mean() > 0.999
     np.testing.assert_array_equal(MODEL.lsh.codes(SAMPLE * np.float32(2**60)), MODEL.lsh.codes(SAMPLE))
     np.testing.assert_array_equal(MODEL.lsh.query_codes(SAMPLE, probes=1)[:, :, 0], MODEL.lsh.codes(SAMPLE))
+
+
+def test_words_come_back(tmp_path: Path) -> None:
+    with_words = replace(MODEL, words=4)
+    with_words.save(tmp_path / "model.npz")
+    loaded = FittedModel.load(tmp_path / "model.npz")
+    assert (loaded.words, loaded.lsh.words, loaded.lsh_dimension) == (4, 4, DIMENSION + 8)
+    assert loaded.lsh.version == with_words.lsh.version
+
+
+def test_a_file_of_the_time_before_words_is_read(tmp_path: Path) -> None:
+    MODEL.save(tmp_path / "model.npz")
+    with np.load(tmp_path / "model.npz") as stored:
+        parts = {name: part for name, part in stored.items() if name != "words"}
+    np.savez(tmp_path / "old.npz", **parts)
+    assert FittedModel.load(tmp_path / "old.npz").lsh.version == MODEL.lsh.version
 
 
 def test_a_projection_of_another_dimension_is_refused() -> None:

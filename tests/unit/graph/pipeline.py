@@ -31,7 +31,8 @@ from neardup.testing import (
 from neardup.types import Image, ImageId, Position, Proposal, Source, Vector
 
 DIMENSION = 8
-LSH = LshModel(dimension=DIMENSION, embedding_version="circle", tables=24, bits_per_table=4)
+WORDS = 16
+LSH = LshModel(dimension=DIMENSION + 2 * WORDS, embedding_version="circle", tables=24, bits_per_table=4, words=WORDS)
 MINIMUM_OVERLAP = 12
 STEPS = 24
 ERASE_KEY = EraseKey(key="00" * 32)
@@ -47,9 +48,16 @@ def on_circle(step: int) -> Vector:
     return vector
 
 
-def make_image(name: str, step: int, *, version: int = 1, run: int = 0) -> Image:
-    vector = on_circle(step)
-    return Image(image_id=ImageId(name), version=version, run=run, lsh=vector, score=vector)
+def make_image(
+    name: str, step: int, *, version: int = 1, run: int = 0, words: Sequence[int] = (), seen_at: int | None = None
+) -> Image:
+    """`words`: numbers from 1 to 2,048 that stand for words. `seen_at`: the step that its directions are of, if that
+    is another one."""
+    score = on_circle(step)
+    ends = np.zeros((WORDS, 2), dtype=np.float32)
+    ends[: len(words)] = np.array(words).reshape(-1, 1)
+    lsh = np.concatenate([score if seen_at is None else on_circle(seen_at), ends.ravel()])
+    return Image(image_id=ImageId(name), version=version, run=run, lsh=lsh, score=score)
 
 
 class Pipeline:

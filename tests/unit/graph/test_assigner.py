@@ -18,7 +18,7 @@ from neardup.errors import (
 )
 from neardup.testing import CosineScorer, InMemoryClusterStore, InMemoryIndex
 from neardup.types import ClusterId, ImageId, PairBatch, Position, Scores
-from tests.unit.graph.pipeline import STEPS, Pipeline, clusters_of, make_image
+from tests.unit.graph.pipeline import MINIMUM_OVERLAP, STEPS, Pipeline, clusters_of, make_image
 
 IMAGES = st.builds(
     make_image,
@@ -44,6 +44,32 @@ def test_images_that_arrive_in_one_batch_meet() -> None:
     assert [decision.head for decision in decisions] == ["a", "far", "a", "a"]
     best = decisions[3].matches[0]
     assert (best.image_id, best.score > 0.9, best.overlap > 0) == ("b", True, True)
+
+
+@pytest.mark.parametrize("batch", [1, 10], ids=["decided-before", "one-batch"])
+def test_recent_images_meet_by_words_alone(batch: int) -> None:
+    """Directions opposite to one another share no table: what they share are MINIMUM_OVERLAP words, or one less."""
+    world = Pipeline()
+    words = range(1, MINIMUM_OVERLAP + 1)
+    world.propose(make_image("a", 0, words=words))
+    world.propose(make_image("b", 0, seen_at=12, words=[*reversed(words), 99]))
+    world.propose(make_image("c", 0, seen_at=12, words=[*words[1:], 100]))
+    while world.waiting:
+        world.decide(batch)
+    assert world.index.position() == Position()
+    assert clusters_of(world.decisions[:2]) == {frozenset("ab")}
+    overlaps = {match.image_id: match.overlap for match in world.decisions[2].matches}
+    assert overlaps == {"b": 24 + MINIMUM_OVERLAP - 1}
+    assert world.decisions[1].matches[0].overlap == MINIMUM_OVERLAP
+
+
+def test_images_of_the_index_meet_by_words_alone() -> None:
+    world = Pipeline()
+    words = range(1, MINIMUM_OVERLAP + 1)
+    world.arrive(make_image("a", 0, words=words))
+    (decision,) = world.arrive(make_image("b", 0, seen_at=12, words=words))
+    assert [(match.image_id, match.overlap) for match in decision.matches] == [("a", MINIMUM_OVERLAP)]
+    assert decision.head == "a"
 
 
 def test_images_decided_after_the_search_meet_whatever_the_index_shows() -> None:

@@ -7,6 +7,7 @@ from graph.recent import RecentImages, RecentPlacements
 from neardup.clusters import ClusterState
 from neardup.testing import ledger_of, make_decision
 from neardup.types import ClusterId, ClusterInfo, Code, ImageId
+from neardup.words import NO_WORD, WORD
 
 TABLES = 4
 
@@ -44,6 +45,21 @@ def test_overlap_is_exact_and_bounded_below() -> None:
     assert names(recent, 0, minimum_overlap=2) == {"three": 3, "probes": 4}
     assert names(recent, 1) == {"one": 1, "probes": 4}
     assert names(recent, 4) == {}
+
+
+def test_words_in_common_count() -> None:
+    recent = RecentImages(capacity=3)
+    codes = {
+        "two": [1, 9, WORD + 5, WORD + 2**22 - 1],
+        "word": [8, 9, WORD + 5, NO_WORD],
+        "none": [8, 9, WORD + 6, NO_WORD],
+    }
+    for seq, (name, code) in enumerate(codes.items(), start=1):
+        recent.add(ImageId(name), seq=seq, code=np.array(code, np.uint32), score=np.ones(1, np.float32))
+    asked = np.array([[1, 3], [2, 4], [WORD + 5, NO_WORD], [NO_WORD, NO_WORD]], dtype=np.uint32)
+    found = {one.image_id: one for one in recent.after(0, asked, minimum_overlap=1)}
+    assert {name: one.overlap for name, one in found.items()} == {"two": 2, "word": 1}
+    np.testing.assert_array_equal(found[ImageId("two")].code, codes["two"])
 
 
 def test_the_oldest_is_forgotten() -> None:

@@ -11,8 +11,9 @@ from neardup.messages import half
 from neardup.testing import CosineScorer, DigestEmbedder, FakeClock, InMemoryIndex
 from neardup.types import CandidateList, Image, ImageId, IndexedImage, PairBatch, Position, Probe, Scores, Source
 
-EMBEDDER = DigestEmbedder(lsh_dimension=16, score_dimension=8)
-LSH = LshModel(dimension=16, embedding_version=EMBEDDER.version, tables=8, bits_per_table=4)
+EMBEDDER = DigestEmbedder(lsh_dimension=24, score_dimension=8, words=4)
+LSH = LshModel(dimension=24, embedding_version=EMBEDDER.version, tables=8, bits_per_table=4, words=4)
+TERMS = LSH.tables + 3
 SOURCE = Source(topic="n.images", partition=1, offset=2)
 
 
@@ -93,7 +94,7 @@ def test_a_proposal_says_everything_a_decision_needs(index: Index, scorer: Score
     np.testing.assert_array_equal(proposal.query, LSH.query_codes(image.lsh[None, :], probes=1)[0])
     np.testing.assert_array_equal(proposal.score, half(image.score))
     best = proposal.matches[0]
-    assert (best.image_id, best.overlap) == ("a", LSH.tables)
+    assert (best.image_id, best.overlap) == ("a", TERMS)
     assert best.score > 0.98
 
 
@@ -150,7 +151,7 @@ def test_a_deeper_search_keeps_all_that_match(index: Index, scorer: Scorer) -> N
 
 def test_rules_reach_the_search(index: Index, scorer: Scorer) -> None:
     proposer(index, scorer, probes=2).propose([(SOURCE, make_image("x", b"a"))])
-    assert len(index.probes[0].terms) == len(set(index.probes[0].terms)) == 3 * LSH.tables
+    assert len(index.probes[0].terms) == len(set(index.probes[0].terms)) == TERMS + 2 * LSH.tables
     (strict,) = proposer(index, scorer, minimum_overlap=8).propose([(SOURCE, make_image("x", b"a"))])
     assert [match.image_id for match in strict.matches] == ["a"]
 
@@ -164,11 +165,12 @@ def test_no_candidates_still_name_the_model(scorer: Scorer) -> None:
     ("changes", "field"),
     [
         ({"lsh": np.ones(15, np.float32)}, "embedding"),
-        ({"lsh": np.zeros(16, np.float32)}, "embedding"),
+        ({"lsh": np.zeros(24, np.float32)}, "embedding"),
+        ({"lsh": np.full(24, 0.5, np.float32)}, "embedding"),
         ({"score": np.full(8, np.nan, np.float32)}, "score"),
         ({"score": np.full(8, 65_504 + 16, np.float32)}, "score"),
     ],
-    ids=["dimension", "zeros", "nan", "beyond-float16"],
+    ids=["dimension", "zeros", "no-words", "nan", "beyond-float16"],
 )
 def test_what_can_never_be_proposed(index: Index, scorer: Scorer, changes: dict[str, Any], field: str) -> None:
     with pytest.raises(InvalidMessageError) as caught, np.errstate(over="ignore"):

@@ -19,8 +19,9 @@ from neardup.types import ClusterId, Embeddings, ImageId, IndexedImage, Position
 from query.heads import Heads
 from query.similar_images import SimilarImages
 
-EMBEDDER = DigestEmbedder(lsh_dimension=16, score_dimension=8)
-LSH = LshModel(dimension=16, embedding_version=EMBEDDER.version, tables=8, bits_per_table=6)
+EMBEDDER = DigestEmbedder(lsh_dimension=24, score_dimension=8, words=4)
+LSH = LshModel(dimension=24, embedding_version=EMBEDDER.version, tables=8, bits_per_table=6, words=4)
+TERMS = LSH.tables + 3
 PHOTOS = {"a": b"photo 1", "b": b"photo 1", "c": b"photo 2"}
 DECISIONS = ledger_of([("a", "a"), ("b", "a"), ("c", "c")])
 
@@ -64,7 +65,7 @@ def test_a_copy_of_an_image_was_seen_before(similar: SimilarImages) -> None:
     found = similar.lookup_file(b"photo 1")
     assert (found.seen, found.placement) == (True, None)
     assert found.match is not None
-    assert (found.match.image_id, found.match.overlap) == ("a", LSH.tables)
+    assert (found.match.image_id, found.match.overlap) == ("a", TERMS)
     assert found.cluster is not None
     assert (found.cluster.head, found.cluster.size) == ("a", 2)
     assert {match.image_id for match in found.candidates} >= {"a", "b"}
@@ -104,15 +105,15 @@ def test_seen_while_the_graph_is_behind_the_index(index: InMemoryIndex, store: I
 def test_the_cut_is_told(index: InMemoryIndex, similar: SimilarImages, store: InMemoryClusterStore) -> None:
     found = module(index, store, candidate_limit=1).lookup_file(b"photo 1")
     assert [match.image_id for match in found.candidates] == ["a"]
-    assert (found.cutoff_overlap, found.ties_at_cutoff) == (LSH.tables, True)
+    assert (found.cutoff_overlap, found.ties_at_cutoff) == (TERMS, True)
 
 
 def test_why_an_image_is_a_candidate_or_not(similar: SimilarImages, index: InMemoryIndex) -> None:
     found = similar.explain_file(b"photo 1", ImageId("b"))
-    assert (found.rank, found.cut, found.overlap, found.near_duplicate) == (2, None, LSH.tables, True)
+    assert (found.rank, found.cut, found.overlap, found.near_duplicate) == (2, None, TERMS, True)
     other = similar.explain_id(ImageId("a"), ImageId("c"))
     assert other.near_duplicate is False
-    assert other.overlap == len(other.shared_terms) < LSH.tables
+    assert other.overlap == len(other.shared_terms) < TERMS
     assert similar.explain_id(ImageId("a"), ImageId("a")).cut == "same-image"
     hidden = replace(index.images([ImageId("b")])[ImageId("b")], seq=9, searchable=False)
     index.apply([hidden], [], upto=Position(seq=9))
@@ -123,18 +124,18 @@ def test_why_an_image_is_a_candidate_or_not(similar: SimilarImages, index: InMem
 
 def test_the_candidate_limit_cuts(index: InMemoryIndex, similar: SimilarImages, store: InMemoryClusterStore) -> None:
     found = module(index, store, candidate_limit=1).explain_file(b"photo 1", ImageId("b"), name="photo.jpg")
-    assert (found.rank, found.cut, found.cutoff_overlap) == (2, "candidate-limit", LSH.tables)
+    assert (found.rank, found.cut, found.cutoff_overlap) == (2, "candidate-limit", TERMS)
     assert found.sentence == (
-        "b shares 8 of 8 terms with photo.jpg and ranks 2, but only the first 1 are candidates, "
-        "down to 8 shared terms; "
+        "b shares 11 of 11 terms with photo.jpg and ranks 2, but only the first 1 are candidates, "
+        "down to 11 shared terms; "
         "the score of the pair is 0.9820, at or above the match threshold 0.5"
     )
 
 
 def test_too_few_shared_terms_cut(index: InMemoryIndex, similar: SimilarImages, store: InMemoryClusterStore) -> None:
-    found = module(index, store, minimum_overlap=9).explain_file(b"photo 1", ImageId("a"))
+    found = module(index, store, minimum_overlap=12).explain_file(b"photo 1", ImageId("a"))
     assert (found.rank, found.cut) == (1, "minimum-overlap")
-    assert "is no candidate: 9 are needed" in found.sentence
+    assert "is no candidate: 12 are needed" in found.sentence
 
 
 def test_bad_input(similar: SimilarImages) -> None:

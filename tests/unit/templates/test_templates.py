@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as npst
 from neardup.ports import LARGEST_LIMIT
 from neardup.settings import OpenSearchSettings, Settings
 from neardup.types import ImageId, IndexedImage, Position
+from neardup.words import NO_WORD, WORD
 from opensearch_templates.documents import (
     IMAGE_FIELDS,
     document_of_image,
@@ -86,6 +87,8 @@ def test_a_document_golden() -> None:
     }
     assert document_of_image(image) == document | {"terms": ["0.a", "1.fff"]}
     assert document_of_image(replace(image, searchable=False)) == document | {"withheld": True}
+    words = document_of_image(replace(image, code=np.array([10, 4095, WORD + 7, NO_WORD], np.uint32)))
+    assert words == document | {"code": "CgD/DwcAAID/////Ag==", "terms": ["0.a", "1.fff", "w.7"]}
 
 
 @given(

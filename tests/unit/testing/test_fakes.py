@@ -3,6 +3,7 @@ import pytest
 
 from neardup.entries import images_of
 from neardup.errors import ConfigError, FencedError, InvalidImageError
+from neardup.lsh import LshModel, terms
 from neardup.testing import (
     CosineScorer,
     DigestEmbedder,
@@ -33,6 +34,16 @@ def test_equal_bytes_give_equal_embeddings() -> None:
     assert np.all(np.isfinite(first.lsh))
     with pytest.raises(InvalidImageError, match="empty"):
         embedder.embed(b"")
+
+
+def test_words_are_words_and_the_last_is_none() -> None:
+    embedder = DigestEmbedder(lsh_dimension=14, score_dimension=4, words=3)
+    lsh = LshModel(dimension=14, embedding_version=embedder.version, words=embedder.words)
+    first, other = embedder.embed(b"x").lsh, embedder.embed(b"y").lsh
+    lsh.validate(first)
+    asked = [term for term in terms(lsh.codes(first[None])[0]) if term.startswith("w.")]
+    assert len(asked) == 2
+    assert not set(asked) & set(terms(lsh.codes(other[None])[0]))
 
 
 def test_scores_follow_the_cosine() -> None:
