@@ -11,6 +11,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from neardup.points.sheet import Sheet
+
 __all__ = ["Floats", "Points", "find_points"]
 
 _SCALES: Final = 2
@@ -26,6 +28,9 @@ _EDGE: Final = 14.0
 _STRONGEST: Final = 300
 _CLEARLY: Final = 1.1
 _BORDER: Final = 3
+_BESIDE_SHEET: Final = 2.0
+_SHEET_BLUR: Final = 4.0
+"""A point this many of its sizes, and so many pixels more, from the side of a sheet shows the sheet."""
 
 _RATIO: Final = 2 ** (1 / _SCALES)
 _FIRST: Final = tuple(float(np.sqrt((_SIGMA * _RATIO**k) ** 2 - _CAMERA**2)) for k in range(_SCALES + 3))
@@ -49,11 +54,13 @@ class Points:
 
 
 def find_points(grey: npt.NDArray[np.uint8], limit: int) -> Points:
-    """At most `limit` points, spread over the picture (adaptive non-maximal suppression; Brown et al., 2005)."""
+    """At most `limit` points, spread over the picture (adaptive non-maximal suppression; Brown et al., 2005). None on
+    the sides of a sheet that the picture lies on."""
     levels: list[Floats] = []
     found: list[Floats] = []
     factor = 1.0
     stack = _blurred(grey.astype(np.float32), _FIRST)
+    sheet = Sheet.find(stack[1])
     while True:
         found.append(_extrema(stack, first_level=len(levels), factor=factor))
         levels += list(stack[1 : _SCALES + 1])
@@ -63,9 +70,18 @@ def find_points(grey: npt.NDArray[np.uint8], limit: int) -> Points:
         stack = np.concatenate([half[None], _blurred(half, _LATER)])
         factor *= 2
     points = np.concatenate(found)
+    if sheet:
+        points = points[_on_it(sheet, points)]
     points = points[np.argsort(-points[:, 5], kind="stable")[:_STRONGEST]]
     x, y, size, level, factors, _ = points[_spread(points)[:limit]].T
     return Points(levels, x, y, size, factors, level.astype(np.intp))
+
+
+def _on_it(sheet: Sheet, points: Floats) -> npt.NDArray[np.bool_]:
+    """Which of the points of `_extrema` lie on the sheet and away from its sides."""
+    x, y, size = (points[:, :3] * points[:, 4:5]).T
+    away: npt.NDArray[np.bool_] = sheet.depth(x, y) >= _BESIDE_SHEET * size + _SHEET_BLUR
+    return away
 
 
 def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:
