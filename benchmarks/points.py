@@ -1,4 +1,5 @@
-"""Points of images that do not exist, packed as by the default embedder: for what needs embeddings by the thousand."""
+"""Points and words of images that do not exist, packed as by the default embedder: for what needs embeddings by the
+thousand."""
 
 from typing import Final
 
@@ -9,10 +10,13 @@ from neardup.points.describe import COUNT
 from neardup.points.packing import BITS, POINT, POINTS
 from neardup.types import Vector
 
-__all__ = ["AFTER_CONTENT", "copied", "made_up"]
+__all__ = ["AFTER_CONTENT", "copied", "copied_words", "made_up", "made_up_words"]
 
 AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS
 """Numbers of a score embedding after the content: signs of low frequencies, and points."""
+_NUMBERS: Final = 1 << 22
+_FLATNESS: Final = 850.0
+"""Words that are about as frequent as the first: the smaller, the more postings."""
 
 
 def made_up(rng: np.random.Generator, count: int) -> Vector:
@@ -33,3 +37,18 @@ def copied(rng: np.random.Generator, numbers: Vector, *, changed: float) -> Vect
     flips[:, SIGN_NUMBERS:].reshape(len(whole), COUNT, POINT)[:, :, :3] = 0
     changed_numbers: Vector = (whole ^ flips).astype(np.float32)
     return changed_numbers
+
+
+def made_up_words(rng: np.random.Generator, count: int) -> Vector:
+    """Ends of LSH embeddings, (count, 2 * COUNT): draws from a Zipf-Mandelbrot law over 22 bits, flat enough that the
+    words of a query meet about 40,000 postings a million images, as those of photos are expected to."""
+    # The inverse of the law's distribution, as if it were continuous: ranks by 1 / (rank + _FLATNESS).
+    ranks = _FLATNESS * ((1 + _NUMBERS / _FLATNESS) ** rng.random((count, COUNT)) - 1)
+    numbers = (ranks.astype(np.int64) * 0x9E3779B1) % _NUMBERS
+    return np.stack(np.divmod(numbers, 2**BITS), axis=2).reshape(count, 2 * COUNT).astype(np.float32) + 1
+
+
+def copied_words(rng: np.random.Generator, words: Vector) -> Vector:
+    """Half of them are others."""
+    other = np.repeat(rng.random((len(words), COUNT)) < 0.5, 2, axis=1)
+    return np.where(other, made_up_words(rng, len(words)), words)

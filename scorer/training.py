@@ -4,7 +4,7 @@ Embeddings come as blocks of shape (images, 1 + copies, dimension): the original
 two rows of one image are near-duplicates, every two rows of different images are not.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -12,15 +12,20 @@ import numpy as np
 import numpy.typing as npt
 
 from neardup.lsh import LshModel, overlaps
+from neardup.points.packing import POINTS
 from neardup.types import PairBatch, Vector
 from scorer.fusion import EVIDENCE, evidence, fit_trust
+from scorer.geometry import NUMBERS, geometry
 from scorer.network import Network, Sight, seen
 from scorer.ops import NUMPY
 
-__all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs", "with_trust"]
+__all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs", "near_copies", "with_trust"]
 
 Rows = npt.NDArray[np.intp]
-_BLOCK: Final = 8192
+_BLOCK: Final = 1024
+_COMMON: Final = 12
+_COMMON_SHARE: Final = 0.25
+"""Inliers, and their share, from which on pictures have a good part in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,10 @@ class EmbeddedCopies:
     def owner(self) -> Rows:
         """The image of each row, shape (images * (1 + copies),)."""
         return np.repeat(np.arange(self.lsh.shape[0]), self.lsh.shape[1])
+
+    def without(self, images: Collection[int]) -> "EmbeddedCopies":
+        kept = [image for image in range(len(self.lsh)) if image not in images]
+        return EmbeddedCopies(self.lsh[kept], self.score[kept])
 
     @property
     def score_rows(self) -> Vector:
@@ -106,6 +115,23 @@ def candidate_pairs(
     return Pairs(probe, candidate, overlap, copies.owner[probe] == copies.owner[candidate])
 
 
+def near_copies(originals: EmbeddedCopies, pairs: Pairs) -> set[int]:
+    """Numbers of the images that have a good part in common with an earlier one, by their points. The same photo is in
+    several figures of a manual: they must not be learned from as different pictures."""
+    numbers = np.concatenate(
+        [
+            geometry(NUMPY, originals.score_rows[probe, -POINTS:], originals.score_rows[candidate, -POINTS:])
+            for probe, candidate in zip(_blocks(pairs.probe), _blocks(pairs.candidate), strict=True)
+        ]
+    )
+    common = (numbers[:, NUMBERS.index("inliers")] >= _COMMON) & (numbers[:, NUMBERS.index("share")] >= _COMMON_SHARE)
+    dropped: set[int] = set()
+    for ends in np.unique(np.sort(np.stack([pairs.probe, pairs.candidate], axis=1)[common], axis=1), axis=0).tolist():
+        if ends[0] not in dropped:
+            dropped.add(ends[1])
+    return dropped
+
+
 def with_trust(sight: Sight, taught: Sequence[tuple[Vector, Pairs]]) -> Network:
     """The network that begins with this sight, and trusts it and the points as far as pairs teach that the sight was
     not trained on: score embeddings (m, dimension) and pairs of them, any number of times."""
@@ -116,10 +142,14 @@ def with_trust(sight: Sight, taught: Sequence[tuple[Vector, Pairs]]) -> Network:
 
 def _evidence(sight: Sight, score_rows: Vector, pairs: Pairs) -> Vector:
     """Shape (n, EVIDENCE)."""
-    columns = np.empty((len(pairs.probe), EVIDENCE), np.float32)
-    for start in range(0, len(columns), _BLOCK):
-        rows = slice(start, start + _BLOCK)
+    columns = [np.empty((0, EVIDENCE), np.float32)]
+    for rows in _blocks(np.arange(len(pairs.probe))):
         batch = pairs.batch(score_rows, rows)
         overlap = batch.overlap[:, None].astype(np.float32)
-        columns[rows] = evidence(NUMPY, *seen(NUMPY, sight, batch.probes, batch.candidates, overlap))
-    return columns
+        columns.append(evidence(NUMPY, *seen(NUMPY, sight, batch.probes, batch.candidates, overlap)))
+    return np.concatenate(columns)
+
+
+def _blocks(rows: Rows) -> list[Rows]:
+    """What is computed at a time."""
+    return [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.points import copied, made_up
+from benchmarks.points import copied, copied_words, made_up, made_up_words
 from benchmarks.search.corpus import DIMENSION, SPECTRUM
 from neardup.types import ImageId, Vector
 
@@ -29,8 +29,8 @@ _SEED: Final = 61_126
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """`lsh` of shape (n, 256), rows of length 1; `score` of shape (n, 511). `parents`: the row of the corpus, if not
-    negative, that an image is a copy of; -1 for none, and -2 - k for row k of the same images."""
+    """`lsh` of shape (n, 352), `score` of shape (n, 712), as the default embedder makes them. `parents`: the row of the
+    corpus, if not negative, that an image is a copy of; -1 for none, and -2 - k for row k of the same images."""
 
     lsh: Vector
     score: Vector
@@ -97,14 +97,18 @@ def image_id(name: str, row: int) -> ImageId:
 
 
 def _fresh(rng: np.random.Generator, count: int) -> tuple[Vector, Vector]:
-    lsh = _unit(_spectral(rng, count))
-    return lsh, np.concatenate([lsh, made_up(rng, count)], axis=1)
+    content = _unit(_spectral(rng, count))
+    after = made_up_words(rng, count), made_up(rng, count)
+    lsh, score = (np.concatenate([content, each], axis=1) for each in after)
+    return lsh, score
 
 
 def _copies(rng: np.random.Generator, lsh: Vector, score: Vector) -> tuple[Vector, Vector]:
     length = rng.uniform(*_NOISE, (len(lsh), 1)).astype(np.float32)
-    copies = _unit(lsh + length * _unit(_spectral(rng, len(lsh))))
-    return copies, np.concatenate([copies, copied(rng, score[:, DIMENSION:], changed=_FLIPPED)], axis=1)
+    content = _unit(lsh[:, :DIMENSION] + length * _unit(_spectral(rng, len(lsh))))
+    after = copied_words(rng, lsh[:, DIMENSION:]), copied(rng, score[:, DIMENSION:], changed=_FLIPPED)
+    copies, their_scores = (np.concatenate([content, each], axis=1) for each in after)
+    return copies, their_scores
 
 
 def _spectral(rng: np.random.Generator, count: int) -> Vector:

@@ -11,12 +11,12 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.points import copied, made_up
+from benchmarks.points import AFTER_CONTENT, copied, made_up, made_up_words
 from neardup.types import Embeddings, ImageId, Placement, Vector
 
 __all__ = ["Corpus", "Deletion", "Shot", "partition_of"]
 
-LSH_DIMENSION: Final = 256
+_CONTENT: Final = 256
 _NOISE: Final = 0.005
 _FLIPPED: Final = 0.01
 _DELETIONS_A_MOTIF: Final = 2
@@ -125,9 +125,11 @@ class Corpus:
         self._motifs.append(self._direction())
 
     def _direction(self) -> Vector:
-        """A direction, and what follows it in a score embedding that the default embedder makes, at random."""
-        vector = self._numpy.normal(size=LSH_DIMENSION)
-        return np.concatenate([vector / np.linalg.norm(vector), made_up(self._numpy, 1)[0]]).astype(np.float32)
+        """A direction, what follows it in a score embedding of the default embedder, and words, at random."""
+        vector = self._numpy.normal(size=(1, _CONTENT))
+        parts = vector / np.linalg.norm(vector), made_up(self._numpy, 1), made_up_words(self._numpy, 1)
+        direction: Vector = np.concatenate(parts, axis=1)[0].astype(np.float32)
+        return direction
 
     def _new(self, motif: int, *, late: bool = False) -> Shot:
         # Mixed, so that neighbours are in different partitions.
@@ -138,17 +140,13 @@ class Corpus:
     def _make(self, image_id: ImageId, version: int, motif: int, *, late: bool = False) -> Shot:
         """`motif` < 0: one that no other image has."""
         centre = self._motifs[motif] if motif >= 0 else self._direction()
-        score = centre.copy()
-        score[:LSH_DIMENSION] += _NOISE * self._numpy.normal(size=LSH_DIMENSION).astype(np.float32)
-        score[LSH_DIMENSION:] = copied(self._numpy, score[None, LSH_DIMENSION:], changed=_FLIPPED)[0]
+        content, after, words = np.split(centre, [_CONTENT, _CONTENT + AFTER_CONTENT])
+        content = content + _NOISE * self._numpy.normal(size=_CONTENT).astype(np.float32)
+        (after,) = copied(self._numpy, after[None], changed=_FLIPPED)
+        embeddings = Embeddings(lsh=np.concatenate([content, words]), score=np.concatenate([content, after]))
         if motif < 0 and image_id in self._shots:
-            score = self._shots[image_id].embeddings.score
-        shot = Shot(
-            image_id=image_id,
-            version=version,
-            embeddings=Embeddings(lsh=score[:LSH_DIMENSION], score=score),
-            late=late,
-        )
+            embeddings = self._shots[image_id].embeddings
+        shot = Shot(image_id=image_id, version=version, embeddings=embeddings, late=late)
         self._shots[image_id] = shot
         self.published[image_id] = version
         self.motif[image_id] = motif

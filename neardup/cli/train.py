@@ -29,7 +29,7 @@ from scorer.calibration import CalibrationRecord, save
 from scorer.evaluation import all_pairs, bounds, report, with_probabilities
 from scorer.layout import MODEL_FILE, new_version, shipped_models
 from scorer.onnx_network import to_onnx
-from scorer.training import EmbeddedCopies, Lesson, candidate_pairs, with_trust
+from scorer.training import EmbeddedCopies, Lesson, candidate_pairs, near_copies, with_trust
 
 __all__ = ["train"]
 
@@ -88,10 +88,9 @@ def embedder(
     *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, output: Path, as_json: bool
 ) -> None:
     """Learn the whitening from the pictures in FOLDERS and their edited copies."""
-    chosen, _ = _pictures(
-        folders=folders, cache=cache, jobs=jobs, exclude=exclude, at_most=at_most, sides=("whitening",)
-    )
-    originals, copies = _features(chosen["whitening"], cache, jobs)
+    pictures, _ = _distinct(folders=folders, cache=cache, jobs=jobs, exclude=exclude, at_most=at_most)
+    chosen = [picture for picture in pictures if picture.side == "whitening"]
+    originals, copies = _features(chosen, cache, jobs)
     whitening = training.fit_whitening(originals, copies)
     whitening.save(output)
     made = {"file": str(output), "digest": whitening.digest, "pictures": len(originals), "copies": copies.shape[1]}
@@ -142,19 +141,18 @@ def scorer(
         from scorer.keras_network import fit_sight
     judged = read_pairs(pairs) if pairs else []
     weights = Whitening.load(whitening) if whitening else shipped_whitening()
-    chosen, distinct = _pictures(
-        folders=folders,
-        cache=cache,
-        jobs=jobs,
-        exclude=exclude,
-        at_most=at_most,
-        sides=("scorer", "trust", "calibration", "evaluation"),
-    )
+    lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest, words=COUNT)
+    pictures, raw = _distinct(folders=folders, cache=cache, jobs=jobs, exclude=exclude, at_most=at_most)
+    others = _embed(weights, raw, raw[:, None][:, :0])
+    parts_of_others = near_copies(others, all_pairs(others, lsh))
+    others = others.without(parts_of_others)
+    chosen: dict[Side, list[Picture]] = {"scorer": [], "trust": [], "calibration": [], "evaluation": []}
+    for row, picture in enumerate(pictures):
+        if picture.side in chosen and row not in parts_of_others:
+            chosen[picture.side].append(picture)
     for side in ("calibration", "evaluation"):
         del chosen[side][held_out:]
-    others = _embed(weights, distinct, np.empty((len(distinct), 0, distinct.shape[1]), np.float32))
-    embedded = {side: _embed(weights, *_features(pictures, cache, jobs)) for side, pictures in chosen.items()}
-    lsh = LshModel(dimension=weights.lsh_dimension, embedding_version=weights.digest, words=COUNT)
+    embedded = {side: _embed(weights, *_features(some, cache, jobs)) for side, some in chosen.items()}
     lesson = _lesson(embedded["scorer"], lsh, seed)
     if judged:
         lesson = lesson.with_judged(*_judged(weights, judged, cache, jobs), lsh)
@@ -164,7 +162,7 @@ def scorer(
     network = with_trust(sight, taught)
     network = with_probabilities(network, embedded["calibration"], others, lsh)
     threshold, head_bound = bounds(network, embedded["calibration"], others, lsh)
-    counts = {side: len(pictures) for side, pictures in chosen.items()}
+    counts = {side: len(some) for side, some in chosen.items()}
     obtained = (
         f"whitening {weights.digest}; pictures {counts}; seed {seed}; threshold and head bound from the calibration "
         "pictures and their fixed edits (scorer.evaluation.bounds)"
@@ -188,10 +186,10 @@ def scorer(
         click.echo(json.dumps(figures, indent=1))
 
 
-def _pictures(
-    *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int, sides: Sequence[Side]
-) -> tuple[dict[Side, list[Picture]], np.ndarray]:
-    """Of at most so many files a folder the distinct pictures of each side, and the features of all distinct ones."""
+def _distinct(
+    *, folders: Sequence[Path], cache: Path, jobs: int, exclude: Path | None, at_most: int
+) -> tuple[list[Picture], np.ndarray]:
+    """Of at most so many files a folder those that resemble no other, and their features."""
     kept_out = training.find_pictures([exclude or Path(str(files("neardup.demo"))) / "photos"])
     found = [picture for folder in folders for picture in training.find_pictures([folder])[:at_most]]
     if not found:
@@ -202,8 +200,7 @@ def _pictures(
     usable = [picture for picture in found if picture.sha256 in raw]
     features = np.stack([raw[picture.sha256] for picture in usable])
     rows = training.distinct(features, kept_out=np.stack([*excluded.values()]) if excluded else features[:0])
-    chosen = {side: [usable[row] for row in rows if usable[row].side == side] for side in sides}
-    return chosen, features[rows]
+    return [usable[row] for row in rows], features[rows]
 
 
 def _features(pictures: Sequence[Picture], cache: Path, jobs: int) -> tuple[np.ndarray, np.ndarray]:

@@ -22,7 +22,7 @@ from scorer.fusion import EVIDENCE, fit_trust
 from scorer.network import AFTER_CONTENT, Network, sight
 from scorer.onnx_network import network_of, to_onnx
 from scorer.ops import NUMPY
-from scorer.training import EmbeddedCopies, Lesson, candidate_pairs
+from scorer.training import EmbeddedCopies, Lesson, Pairs, candidate_pairs, near_copies
 from tests.models import a_network
 
 RNG = np.random.default_rng(11)
@@ -184,6 +184,18 @@ def test_candidate_pairs_are_those_of_an_exact_search() -> None:
     mine = pairs.probe == 7
     assert sorted(pairs.overlap[mine].tolist(), reverse=True) == sorted(counts.tolist(), reverse=True)[: mine.sum()]
     np.testing.assert_array_equal(pairs.overlap[mine], counts[pairs.candidate[mine]])
+
+
+def test_pictures_that_have_a_part_in_common_are_not_taken_for_different_ones() -> None:
+    """Two photos, a crop of the first, and one without points."""
+    crop = PHOTOS[0].crop((0, 0, PHOTOS[0].width * 4 // 5, PHOTOS[0].height))
+    points = shipped_whitening().axes.points(np.stack([describe(photo) for photo in (*PHOTOS[:2], crop)]))
+    score = with_points(np.ones((4, 24)), some_signs(4), np.concatenate([points, no_points(1)]))
+    originals = EmbeddedCopies(score[:, None, :24], score[:, None])
+    probe, candidate = np.nonzero(~np.eye(4, dtype=np.bool_))
+    pairs = Pairs(probe, candidate, np.full(12, 5, np.int32), np.zeros(12, np.bool_))
+    assert near_copies(originals, pairs) == {2}
+    assert originals.without({2}).score.shape == (3, 1, score.shape[1])
 
 
 def test_judged_pairs_are_learned_from_as_well() -> None:
