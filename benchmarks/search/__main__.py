@@ -1,8 +1,9 @@
 """Candidate search, measured: python -m benchmarks.search [--quick] [--json FILE] [--only PART]….
 
 Corpora of 100 k, 1 M and, without --quick, 10 M images on an OpenSearch of its own; the product by its adapters, then
-peers on the same codes. Prints tables; FILE gets {"figures": {name: number}, "rows": […]}. An hour and 26 GB of
-disk without --quick. The peers need: pip install faiss-cpu==1.15.1 usearch==2.26.6 (dependency group `bench`).
+peers on the same codes, and the same corpus with words of points. Prints tables; FILE gets {"figures": {name: number},
+"rows": […]}. An hour and 26 GB of disk without --quick. The peers need: pip install faiss-cpu==1.15.1 usearch==2.26.6
+(dependency group `bench`).
 """
 
 import argparse

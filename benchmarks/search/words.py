@@ -1,8 +1,8 @@
 """What words of local points add to a search: the same corpus with 48 words an image, asked with and without them.
 
 Words are made up: 48 draws an image from a Zipf-Mandelbrot law over 22 bits, flat enough that the words of a query meet
-about 40,000 postings a million images, as those of photos are expected to. A copy keeps half of the words of its
-original. Forms take turns, so that what else the machine does falls on all; the engine's CPU is its own account.
+about 40,000 postings a million images, as those of photos are expected to. A query that is a copy has half of the words
+of its original. Forms take turns, so that what else the machine does falls on all; CPU is the engine's own account.
 """
 
 from collections.abc import Mapping, Sequence
