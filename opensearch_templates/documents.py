@@ -15,6 +15,7 @@ import numpy as np
 from neardup.lsh import terms
 from neardup.times import epoch_ms
 from neardup.types import Code, ImageId, IndexedImage, Position, Vector
+from opensearch_templates.base64_rows import decode_rows, half_floats
 
 __all__ = [
     "IMAGE_FIELDS",
@@ -69,10 +70,7 @@ def image_of_fields(fields: Mapping[str, Sequence[Any]]) -> IndexedImage:
 
 def scores_of_fields(rows: Sequence[Mapping[str, Sequence[Any]]]) -> list[Vector]:
     """The score embeddings of several rows of doc values, each float32 of shape (dimension,); all of one dimension."""
-    if not rows:
-        return []
-    joined = b"".join(_decode(row["score"][0]) for row in rows)
-    return list(np.frombuffer(joined, dtype="<f2").astype(np.float32).reshape(len(rows), -1))
+    return list(half_floats(decode_rows([row["score"][0] for row in rows]))) if rows else []
 
 
 def document_of_position(position: Position) -> dict[str, int]:
@@ -95,12 +93,7 @@ def _piece(text: str) -> tuple[str, str]:
 
 
 def _decode_code(text: str) -> Code:
-    return np.frombuffer(_decode(text), dtype="<u2").astype(np.uint16)
-
-
-def _decode(text: str) -> bytes:
-    # Doc values come back without padding; more of it than needed does no harm.
-    return base64.b64decode(text + "==")
+    return decode_rows([text]).view("<u2")[0].astype(np.uint16)
 
 
 def _encode(data: bytes) -> str:
