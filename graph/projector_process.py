@@ -15,6 +15,8 @@ from neardup.watchdog import Watchdog
 __all__ = ["ProjectorProcess"]
 
 _ABSENT_SECONDS = 8.0
+_KEEP_SECONDS = 0.2
+_KEEP_MS = 200
 _BATCH = 200
 _WAIT_MS = 500
 
@@ -77,8 +79,10 @@ class ProjectorProcess:
             for thread in threads:
                 thread.start()
             member_until = time.monotonic() + _ABSENT_SECONDS
-            while not self._stop.is_set() and not self._halt.is_set() and time.monotonic() < member_until:
-                member.poll(timeout_ms=200, max_records=1)
+            # Waited for here: a client whose partitions are all paused looks for work fifty times a second, and without
+            # any rest while a heartbeat is due.
+            while not self._halt.wait(_KEEP_SECONDS) and not self._stop.is_set() and time.monotonic() < member_until:
+                member.poll(timeout_ms=0 if member.assigned else _KEEP_MS, max_records=1)
                 # A rebalance takes the partition away for a moment; two projectors at once do no harm.
                 if member.assigned:
                     member.consumer.pause(*member.consumer.assignment())

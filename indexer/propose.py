@@ -61,7 +61,8 @@ class Proposer:
         found = self._search.search(probes, limit=limit, minimum_overlap=self._rules.minimum_overlap)
         crash_point("propose.after-search")
         scores = [half(image.score) for _, image in images]
-        matches, model_version = score_candidates(self._scorer, scores, found)
+        keep = self._rules.kept_matches if candidate_limit is None else None
+        matches, model_version = score_candidates(self._scorer, scores, found, keep=keep)
         crash_point("propose.after-score")
         calibration = self._scorer.calibration(model_version)
         return [
@@ -74,7 +75,7 @@ class Proposer:
                 metadata=image.metadata,
                 searched_seq=searched.seq,
                 candidate_limit=limit,
-                matches=self._kept(of_image, calibration.match_threshold, all_that_match=candidate_limit is not None),
+                matches=self._kept(of_image, calibration.match_threshold),
                 match_threshold=calibration.match_threshold,
                 head_bound=calibration.head_bound,
                 lsh_version=self._lsh.version,
@@ -85,7 +86,7 @@ class Proposer:
             for (source, image), query, score, of_image in zip(images, queries, scores, matches, strict=True)
         ]
 
-    def _kept(self, matches: tuple[Match, ...], threshold: float, *, all_that_match: bool) -> tuple[Match, ...]:
+    def _kept(self, matches: tuple[Match, ...], threshold: float) -> tuple[Match, ...]:
+        """The usual number, and of those behind them all that match: there are none unless it was searched deeper."""
         usual = self._rules.kept_matches
-        more = (match for match in matches[usual:] if all_that_match and match.score >= threshold)
-        return (*matches[:usual], *more)
+        return (*matches[:usual], *(match for match in matches[usual:] if match.score >= threshold))

@@ -39,6 +39,8 @@ ANSWER_MS = 5000
 _LONGEST_CALL_SECONDS = 30.0
 _CLOSE_MS = 5000
 _DURABLE_SECONDS = 30.0
+_BATCH_BYTES = 512 * 1024
+"""What goes to a partition in one request; a request more costs either side 1 ms of CPU and more."""
 _FENCED = (ProducerFencedError, InvalidProducerEpochError, FencedInstanceIdError)
 
 
@@ -135,6 +137,7 @@ class Kafka:
                     "acks": "all",
                     "retry_backoff_ms": 5,
                     "linger_ms": 5,
+                    "batch_size": _BATCH_BYTES,
                     "max_request_size": MAX_MESSAGE_BYTES,
                     "allow_auto_create_topics": False,
                 }

@@ -5,32 +5,41 @@ from collections.abc import Sequence
 import numpy as np
 
 from neardup.ports import PairScorer
-from neardup.types import CandidateList, Match, PairBatch, Vector
+from neardup.types import Candidate, CandidateList, Match, PairBatch, Vector
 
 __all__ = ["score_candidates"]
 
 
 def score_candidates(
-    scorer: PairScorer, probes: Sequence[Vector], found: Sequence[CandidateList]
+    scorer: PairScorer, probes: Sequence[Vector], found: Sequence[CandidateList], *, keep: int | None = None
 ) -> tuple[list[tuple[Match, ...]], int]:
-    """The matches of each probe, best score first (then overlap, then id), and the model version that scored them.
+    """The matches of each probe, best score first (then overlap, then id), the first `keep` or all, and the model
+    version that scored them.
 
     `probes`: the score embedding of each probe, shape (dimension,), at least one; `found`: its candidates. All pairs go
     to the scorer in one batch. Raises ScorerUnavailableError.
     """
     scored = scorer.score(_pairs(probes, found))
-    matches = []
-    start = 0
-    for candidates in found:
-        stop = start + len(candidates.candidates)
-        of_probe = [
-            Match(image_id=candidate.image_id, overlap=candidate.overlap, score=float(value))
-            for candidate, value in zip(candidates.candidates, scored.values[start:stop], strict=True)
-        ]
-        of_probe.sort(key=lambda match: (-match.score, -match.overlap, match.image_id))
-        matches.append(tuple(of_probe))
-        start = stop
+    stops = np.cumsum([len(candidates.candidates) for candidates in found])[:-1]
+    matches = [
+        _best(candidates.candidates, values, keep)
+        for candidates, values in zip(found, np.split(scored.values, stops), strict=True)
+    ]
     return matches, scored.model_version
+
+
+def _best(candidates: Sequence[Candidate], values: Vector, keep: int | None) -> tuple[Match, ...]:
+    rows: Sequence[int] = range(len(candidates))
+    if keep is not None and keep < len(candidates):
+        # Whoever has the score of the last one kept may come before it.
+        least = np.partition(values, -keep)[-keep]
+        rows = np.flatnonzero(values >= least).tolist()
+    matches = [
+        Match(image_id=candidates[row].image_id, overlap=candidates[row].overlap, score=float(values[row]))
+        for row in rows
+    ]
+    matches.sort(key=lambda match: (-match.score, -match.overlap, match.image_id))
+    return tuple(matches[:keep])
 
 
 def _pairs(probes: Sequence[Vector], found: Sequence[CandidateList]) -> PairBatch:

@@ -16,6 +16,7 @@ from neardup.lsh import terms
 from neardup.times import epoch_ms
 from neardup.types import ImageId, IndexedImage, Position, Vector
 from neardup.words import pack, unpack
+from opensearch_templates.base64_rows import decode_rows, half_floats
 
 __all__ = [
     "IMAGE_FIELDS",
@@ -70,10 +71,7 @@ def image_of_fields(fields: Mapping[str, Sequence[Any]]) -> IndexedImage:
 
 def scores_of_fields(rows: Sequence[Mapping[str, Sequence[Any]]]) -> list[Vector]:
     """The score embeddings of several rows of doc values, each float32 of shape (dimension,); all of one dimension."""
-    if not rows:
-        return []
-    joined = b"".join(_decode(row["score"][0]) for row in rows)
-    return list(np.frombuffer(joined, dtype="<f2").astype(np.float32).reshape(len(rows), -1))
+    return list(half_floats(decode_rows([row["score"][0] for row in rows]))) if rows else []
 
 
 def document_of_position(position: Position) -> dict[str, int]:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.sharedctypes import Synchronized
 from typing import Self
@@ -13,6 +14,7 @@ from kafka import TopicPartition
 
 from neardup.cli.wiring import Wiring
 from neardup.entries import Decision
+from neardup.errors import UnavailableError
 from neardup.records import decode_entry
 
 __all__ = ["Timeline", "Watch"]
@@ -94,9 +96,11 @@ class Watch:
     def _follow(self, name: str, ask: Callable[[], int]) -> None:
         line, every = self.lines[name], _EVERY_SECONDS[name]
         while not self._stop.wait(every):
-            line.add(ask())
-            if name == "cache":
-                self._readable.value = line.seqs[-1] - self._first
+            # An engine that is too busy to answer is asked again.
+            with suppress(UnavailableError):
+                line.add(ask())
+                if name == "cache":
+                    self._readable.value = line.seqs[-1] - self._first
 
     def _tail(self) -> None:
         while not self._stop.is_set():
