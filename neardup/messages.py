@@ -4,13 +4,13 @@ The embedding (input), the head change, the cluster change and the move (output)
 our own processes, as is what `neardup.records` has.
 """
 
-import base64
 import binascii
 import unicodedata
 from typing import Annotated, Any, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
+import pybase64
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -64,7 +64,7 @@ def _decoded(value: object) -> bytes:
     if not isinstance(value, str):
         raise ValueError("is not a string of base64")  # noqa: TRY004 - pydantic wants ValueError
     try:
-        return base64.b64decode(value, validate=True)
+        return pybase64.b64decode(value, validate=True)
     except binascii.Error as exc:
         raise ValueError(f"is not base64: {exc}") from exc
 
@@ -82,7 +82,7 @@ def _codec(wire: str, native: type[np.generic]) -> tuple[BeforeValidator, PlainS
         return np.frombuffer(raw, dtype=wire).astype(native)
 
     def write(array: npt.NDArray[np.generic]) -> str:
-        return base64.b64encode(array.astype(wire).tobytes()).decode("ascii")
+        return pybase64.b64encode(array.astype(wire).tobytes()).decode("ascii")
 
     return BeforeValidator(read), PlainSerializer(write, return_type=str)
 
@@ -92,7 +92,7 @@ HalfArray = Annotated[np.ndarray, *_codec("<f2", np.float32)]
 Base64 = Annotated[
     bytes,
     BeforeValidator(_decoded),
-    PlainSerializer(lambda raw: base64.b64encode(raw).decode("ascii"), return_type=str),
+    PlainSerializer(lambda raw: pybase64.b64encode(raw).decode("ascii"), return_type=str),
 ]
 """Bytes as a text of base64."""
 

@@ -6,17 +6,16 @@ fields: the score embedding as float16 (half the bytes, no measurable loss), the
 that is not searchable has no terms. Metadata is kept as labels, which filters can ask for.
 """
 
-import base64
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
+import pybase64
 
 from neardup.lsh import terms
 from neardup.times import epoch_ms
 from neardup.types import ImageId, IndexedImage, Position, Vector
 from neardup.words import pack, unpack
-from opensearch_templates.base64_rows import decode_rows, half_floats
 
 __all__ = [
     "IMAGE_FIELDS",
@@ -71,7 +70,10 @@ def image_of_fields(fields: Mapping[str, Sequence[Any]]) -> IndexedImage:
 
 def scores_of_fields(rows: Sequence[Mapping[str, Sequence[Any]]]) -> list[Vector]:
     """The score embeddings of several rows of doc values, each float32 of shape (dimension,); all of one dimension."""
-    return list(half_floats(decode_rows([row["score"][0] for row in rows]))) if rows else []
+    if not rows:
+        return []
+    joined = b"".join(_decode(row["score"][0]) for row in rows)
+    return list(np.frombuffer(joined, dtype="<f2").astype(np.float32).reshape(len(rows), -1))
 
 
 def document_of_position(position: Position) -> dict[str, int]:
@@ -95,8 +97,8 @@ def _piece(text: str) -> tuple[str, str]:
 
 def _decode(text: str) -> bytes:
     # Doc values come back without padding; more of it than needed does no harm.
-    return base64.b64decode(text + "==")
+    return pybase64.b64decode(text + "==")
 
 
 def _encode(data: bytes) -> str:
-    return base64.b64encode(data).decode("ascii")
+    return pybase64.b64encode(data).decode("ascii")
