@@ -2,10 +2,11 @@
 
 Two points match when each is the other's nearest by signs. Straight or mirrored: whichever has the better matches. Of
 the 24 best every one proposes a similarity transform; the one with the heaviest followers is fitted twice by least
-squares.
+squares. Of all matches those count that agree with it.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -51,9 +52,11 @@ def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> Tensor:
     way = flip * -2.0 + 1.0
     x = x * way
     table = ops.join([x, y, u, v, their_size - size, their_turn - (turn * way + flip * np.pi), weight])
-    found = _Matches(ops, ops.best(table, weight - _RANK.reshape(1, COUNT, 1), _MATCHES))
-    inliers = found.within(found.within(found.voted(), _FIRST_FIT), _LAST_FIT)
-    return ops.flat(ops.join(_said(ops, found, inliers, (x, y, there), (their_places, they_are_there))))
+    best = _Matches(ops, ops.best(table, weight - _RANK.reshape(1, COUNT, 1), _MATCHES))
+    close = best.within(best.fitted(best.voted()), _FIRST_FIT)
+    every = _Matches(ops, table)
+    inliers = every.within(best.fitted(close), _LAST_FIT)
+    return ops.flat(ops.join(_said(ops, every, inliers, (x, y, there), (their_places, they_are_there))))
 
 
 def whole(ops: Ops, packed: Tensor) -> Tensor:
@@ -91,8 +94,17 @@ def _mutual(ops: Ops, agreement: Tensor) -> tuple[Tensor, Tensor]:
     return matches, ops.total(matches, 2) * (ops.apply("Round", of_mine) - (_AGREEMENT - 2)) * 0.5
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Fit:
+    """u = a x - b y, v = b x + a y around the `middle` x, y, u, v; each (n, 1, 1)."""
+
+    a: Tensor
+    b: Tensor
+    middle: Sequence[Tensor]
+
+
 class _Matches:
-    """Places of matching points, each (n, _MATCHES, 1): x, y of the probe; u, v of the candidate."""
+    """Places of matching points, each (n, matches, 1): x, y of the probe; u, v of the candidate."""
 
     def __init__(self, ops: Ops, table: Tensor) -> None:
         self._ops = ops
@@ -119,47 +131,44 @@ class _Matches:
         chosen = ops.number(ops.equal(votes, ops.most(votes, 1)))
         return ops.across(ops.across(chosen) @ followers) * self._there
 
-    def within(self, chosen: Tensor, pixels: float) -> Tensor:
-        """1 for who lies so near to where the transform that fits the chosen puts it."""
+    def within(self, fit: "_Fit", pixels: float) -> Tensor:
+        """1 for who lies so near to where the transform puts it."""
         ops = self._ops
-        x, y, u, v = self.centred(chosen)
-        a, b = self.fit(chosen)
-        scale = ops.apply("Sqrt", ops.maximum(a * a + b * b, 1e-6))
-        beside, below = a * x - b * y - u, b * x + a * y - v
+        x, y, u, v = (t - mean for t, mean in zip((self.x, self.y, self.u, self.v), fit.middle, strict=True))
+        scale = ops.apply("Sqrt", ops.maximum(fit.a * fit.a + fit.b * fit.b, 1e-6))
+        beside, below = fit.a * x - fit.b * y - u, fit.b * x + fit.a * y - v
         near = beside * beside + below * below < scale * pixels**2
-        alike = (self._cosine * a + self._sine * b) / scale
+        alike = (self._cosine * fit.a + self._sine * fit.b) / scale
         as_large = ops.apply("Abs", self._larger - ops.apply("Log", scale)) < _SIZES_APART
         return ops.number(near & as_large & (alike > _TURNED_APART)) * self._there
 
-    def fit(self, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """a, b of u = a x - b y + c, v = b x + a y + d, each (n, 1, 1)."""
-        x, y, u, v = self.centred(chosen)
+    def fitted(self, chosen: Tensor) -> "_Fit":
+        """By least squares to the chosen."""
+        middle = [self.mean(chosen, t) for t in (self.x, self.y, self.u, self.v)]
+        x, y, u, v = (t - mean for t, mean in zip((self.x, self.y, self.u, self.v), middle, strict=True))
         square = self._ops.maximum(self._ops.total(chosen * (x * x + y * y), 1), 1e-3)
         a, b = (self._ops.total(chosen * t, 1) / square for t in (x * u + y * v, x * v - y * u))
-        return a, b
+        return _Fit(a, b, middle)
 
     def mean(self, chosen: Tensor, values: Tensor) -> Tensor:
         ops = self._ops
         return ops.total(chosen * values, 1) / ops.maximum(ops.total(chosen, 1), 1.0)
 
-    def centred(self, chosen: Tensor) -> list[Tensor]:
-        return [t - self.mean(chosen, t) for t in (self.x, self.y, self.u, self.v)]
-
 
 def _said(ops: Ops, found: _Matches, inliers: Tensor, mine: Sequence[Tensor], theirs: Sequence[Tensor]) -> list[Tensor]:
     """The numbers, each (n, 1, 1). `mine`: x, y and presence of all points; `theirs`: places and presence."""
-    x, y, u, v = found.centred(inliers)
+    fit = found.fitted(inliers)
+    x, y, u, v = (t - mean for t, mean in zip((found.x, found.y, found.u, found.v), fit.middle, strict=True))
 
     def area(p: Tensor, q: Tensor) -> Tensor:
         pp, qq, pq = (found.mean(inliers, t) for t in (p * p, q * q, p * q))
         return ops.apply("Sqrt", ops.maximum(pp * qq - pq * pq, 0.0)) * _AREA
 
-    a, b = found.fit(inliers)
-    across, down = (all_of - found.mean(inliers, own) for all_of, own in ((mine[0], found.x), (mine[1], found.y)))
+    across, down = mine[0] - fit.middle[0], mine[1] - fit.middle[1]
+    places = fit.a * across - fit.b * down, fit.b * across + fit.a * down
     visible = mine[2]
-    their_x, their_y, *_ = ops.split(theirs[0], (1, 1, 1, 1))
-    for place, middle, all_of in ((a * across - b * down, found.u, their_x), (b * across + a * down, found.v, their_y)):
-        moved = place + found.mean(inliers, middle)
+    for place, middle, all_of in zip(places, fit.middle[2:], ops.split(theirs[0], (1, 1, 1, 1))[:2], strict=True):
+        moved = place + middle
         # A point that is not there lies at 0, 0, which takes the box to the picture's own corner: no harm.
         least = ops.most(all_of * -1.0 * theirs[1], 1) * -1.0
         visible = visible * ops.number((moved > least - _LAST_FIT) & (moved < ops.most(all_of, 1) + _LAST_FIT))

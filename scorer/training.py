@@ -24,7 +24,7 @@ __all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs", "near_copies"
 Rows = npt.NDArray[np.intp]
 _BLOCK: Final = 1024
 _COMMON: Final = 12
-_COMMON_SHARE: Final = 0.25
+_COMMON_SHARE: Final = 0.45
 """Inliers, and their share, from which on pictures have a good part in common."""
 
 
