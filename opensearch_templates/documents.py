@@ -93,7 +93,8 @@ def _piece(text: str) -> tuple[str, str]:
 
 
 def _decode_code(text: str) -> Code:
-    return decode_rows([text]).view("<u2")[0].astype(np.uint16)
+    code: Code = decode_rows([text]).view("<u2")[0].astype(np.uint16)
+    return code
 
 
 def _encode(data: bytes) -> str:
