@@ -5,14 +5,13 @@ Deterministic: the same requests give the same ledger.
 Search covers the decisions up to a proposal's `searched_seq`; `RecentImages` covers every one after it, so images that
 arrive together meet whatever the index shows. Where older images are is read from the graph, under the decisions that
 the graph has not applied yet. A command waits until the graph shows every entry before it, and the next proposal until
-the graph shows the command: so what commands do need not be known here a second time. Only erasures in different
-clusters are answered together, for none changes what the others come to.
+the graph shows the command: so what commands do need not be known here a second time. Only consecutive erasures are
+answered together, in one world that takes in each of them.
 """
 
 from collections.abc import Sequence
 from itertools import takewhile
 
-from graph.answer import NUMBER_SIGN, World, free_cluster_id
 from graph.assignment import Assignment, PlacedMatch, Said, assign
 from graph.batch import BEFORE, Item, plan_batch
 from graph.commanding import answer_command
@@ -21,6 +20,7 @@ from graph.recent import RecentPlacements, Remembered
 from graph.restore import Past
 from graph.said import concerned, said_of
 from graph.standing import Standing
+from graph.world import NUMBER_SIGN, World, free_cluster_id
 from neardup.commands import Command, Erase, Request, named_by
 from neardup.entries import Decision, Evidence, ImageErased, NotMoved, Refused, Unchanged
 from neardup.errors import (
@@ -46,8 +46,8 @@ __all__ = ["Assigner"]
 
 _KEPT_MATCHES = 10
 _NOT_INDEXED = BEFORE - 1
-_LOOK_EVERY_SECONDS = 0.005
-_LOOKS = 200
+_LOOK_EVERY_SECONDS = 0.02
+_LOOKS = 75
 
 
 class _SearchAgainError(Exception):
@@ -107,24 +107,19 @@ class Assigner:
         return self._answer(offset, first, world)
 
     def _erase_all(self, batch: Sequence[tuple[int, Command]], world: World) -> Outcome:
-        """Answer commands that erase, up to one in a cluster that another one changes: the graph must show that first.
-        Producers delete many images at a time, and to wait for the graph after each would take minutes."""
-        placements = world.placements(name for _, command in batch for name in named_by(command.body))
+        """Answer commands that erase. Producers delete many images at a time: to wait for the graph after each, or to
+        ask it for each, would take minutes."""
+        world.clusters(world.placements(name for _, command in batch for name in named_by(command.body)).values())
         outcome = Outcome(next_offset=batch[0][0])
-        changed: set[ClusterId] = set()
         for offset, command in batch:
-            (image_id,) = named_by(command.body)
-            placement = placements.get(image_id)
-            if placement is not None and not self._standing.is_erased(image_id):
-                if placement.cluster_id in changed:
-                    break
-                changed.add(placement.cluster_id)
             try:
-                outcome = outcome.then(self._answer(offset, command, world))
+                answered = self._answer(offset, command, world)
             except UnavailableError:
                 if not outcome.entries:
                     raise
                 break
+            world.take(answered.entries)
+            outcome = outcome.then(answered)
         return outcome
 
     def _answer(self, offset: int, command: Command, world: World) -> Outcome:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from graph.answer import AlreadySoError, Answer, RefusedError, World
+from graph.answer import Answer
 from graph.findable import keep_findable
 from graph.linking import verdict, withdraw
 from graph.merging import erase, merge, promote, quarantine, unmerge
 from graph.moving import force, move, unforce
+from graph.refusal import AlreadySoError, RefusedError
+from graph.world import World
 from neardup.commands import (
     Command,
     CommandBody,

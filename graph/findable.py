@@ -3,7 +3,8 @@
 from collections import Counter
 from typing import Final
 
-from graph.answer import Answer, World
+from graph.answer import Answer
+from graph.world import World
 from neardup.entries import Decision, HeadChanged, ImageErased
 from neardup.types import ClusterId, ImageId
 
@@ -19,12 +20,14 @@ def keep_findable(answer: Answer, world: World) -> None:
     leaving = _leaving(answer)
     if not leaving:
         return
-    gone = [placement for placement in world.placements(leaving).values() if placement.indexed]
+    places = world.placements(leaving).values()
+    left = Counter(placement.cluster_id for placement in places)
+    gone = [placement for placement in places if placement.indexed]
     clusters = world.clusters(gone)
     lost = Counter(placement.cluster_id for placement in gone)
     entered = {entry.cluster_id for entry in answer.entries if isinstance(entry, Decision) and entry.indexed}
     for cluster_id, cluster in clusters.items():
-        if cluster.exemplars > lost[cluster_id] or cluster_id in entered:
+        if cluster.size == left[cluster_id] or cluster.exemplars > lost[cluster_id] or cluster_id in entered:
             continue
         members = world.first_members(cluster_id, _EXEMPLARS, without=leaving)
         for placement in world.placements(members).values():

@@ -1,7 +1,9 @@
 """Commands about pairs: verdicts and their withdrawal. Ports only."""
 
-from graph.answer import AlreadySoError, Answer, RefusedError, World
+from graph.answer import Answer
 from graph.merging import merge_clusters
+from graph.refusal import AlreadySoError, RefusedError
+from graph.world import World
 from neardup.commands import Verdict, Withdraw
 from neardup.entries import VerdictGiven, VerdictWithdrawn
 from neardup.types import ClusterId, ClusterInfo, ImageId, Placement

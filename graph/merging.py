@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 
-from graph.answer import AlreadySoError, Answer, RefusedError, World
+from graph.answer import Answer
+from graph.refusal import AlreadySoError, RefusedError
+from graph.world import World
 from neardup.commands import Erase, Merge, Promote, Quarantine, Unmerge
 from neardup.entries import (
     ClusterMerged,
@@ -105,7 +107,8 @@ def erase(answer: Answer, world: World, body: Erase) -> None:
     if placement is not None:
         cluster_id, head = placement.cluster_id, placement.head
         if head == image_id:
-            head = world.first_member(cluster_id, without={image_id})
+            others = world.clusters([placement])[cluster_id].size > 1
+            head = world.first_member(cluster_id, without={image_id}) if others else None
     answer.add(
         ImageErased,
         image_id=image_id,

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterable
 
-from graph.answer import AlreadySoError, Answer, RefusedError, World
+from graph.answer import Answer
+from graph.refusal import AlreadySoError, RefusedError
+from graph.world import World
 from neardup.commands import Force, Move, Unforce
 from neardup.entries import HeadChanged, NotMoved, Rule, Unforced
 from neardup.types import ClusterInfo, ImageId, Placement

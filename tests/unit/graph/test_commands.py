@@ -37,7 +37,7 @@ from neardup.entries import (
 )
 from neardup.errors import ClusterStoreUnavailableError
 from neardup.testing import InMemoryClusterStore
-from neardup.types import ClusterId, ClusterInfo, ImageId
+from neardup.types import ClusterId, ClusterInfo, ImageId, MemberOrder, Page, Placement
 from tests.unit.graph.pipeline import Pipeline, clusters_of, make_image
 
 A, B, C, X, Z = map(ImageId, "abcxz")
@@ -509,34 +509,69 @@ def test_an_image_on_its_way_can_be_erased(world: Pipeline) -> None:
     assert world.arrive(make_image("x", 0)) == []
 
 
-def test_erasures_are_answered_together_as_long_as_none_changes_the_cluster_of_another(world: Pipeline) -> None:
+def test_consecutive_erasures_are_answered_together(world: Pipeline) -> None:
     """Producers delete many images at a time: to wait for the graph after each would take minutes."""
     for image_id in (B, X, Z, B, A):
         world.command(Erase(image_id=image_id))
     world.propose(make_image("n", 0))
     batch = world.proposals.read(offset=world.next_offset, limit=10)
     outcome = world.assigner.decide(batch)
-    assert [type(entry) for entry in outcome.entries] == [ImageErased, ImageErased, ImageErased, Unchanged]
-    assert [entry.proposal_offset for entry in outcome.entries] == [offset for offset, _ in batch[:4]]
-    assert (outcome.erased, outcome.next_offset) == ((B, X, Z), batch[4][0])
+    assert [type(entry) for entry in outcome.entries] == [ImageErased, ImageErased, ImageErased, Unchanged, ImageErased]
+    assert [entry.proposal_offset for entry in outcome.entries] == [offset for offset, _ in batch[:5]]
+    assert [entry.head for entry in outcome.entries if isinstance(entry, ImageErased)] == ["a", None, "y", "c"]
+    assert (outcome.erased, outcome.next_offset) == ((B, X, Z, A), batch[5][0])
     world.restart()
     world.settle()
     assert clusters(world) == {"c": "cn", "y": "y"}
+
+
+def test_many_erasures_ask_the_graph_once(world: Pipeline) -> None:
+    class Counting(InMemoryClusterStore):
+        asked = 0
+
+        def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
+            self.asked += 1
+            return super().placements(image_ids)
+
+        def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
+            self.asked += 1
+            return super().clusters(cluster_ids)
+
+        def members(
+            self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+        ) -> Page:
+            self.asked += 1
+            return super().members(cluster_id, after=after, limit=limit, order=order)
+
+    store = Counting()
+    world = Pipeline(store=store)
+    world.arrive(*(make_image(f"i{step}", step) for step in range(0, 24, 4)))
+    world.project()
+    for step in range(0, 24, 4):
+        world.command(Erase(image_id=ImageId(f"i{step}")))
+    before = store.asked
+    world.decide(10)
+    assert store.asked - before == 2
+    world.project()
+    assert clusters(world) == {}
 
 
 def test_an_erasure_that_fails_does_not_take_those_before_it_along() -> None:
     class Failing(InMemoryClusterStore):
         asked, answers = 0, 10**6
 
-        def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
+        def members(
+            self, cluster_id: ClusterId, *, after: str | None = None, limit: int = 100, order: MemberOrder = "oldest"
+        ) -> Page:
             self.asked += 1
             if self.asked > self.answers:
                 raise ClusterStoreUnavailableError("away")
-            return super().clusters(cluster_ids)
+            return super().members(cluster_id, after=after, limit=limit, order=order)
 
     store = Failing()
     world = Pipeline(store=store)
     world.arrive(make_image("a", 0), make_image("z", FAR))
+    world.arrive(make_image("b", 0), make_image("y", FAR))
     world.project()
     for image_id in (A, Z):
         world.command(Erase(image_id=image_id))
@@ -551,7 +586,7 @@ def test_an_erasure_that_fails_does_not_take_those_before_it_along() -> None:
     world.writer.append(outcome.entries, standing=outcome.standing, erased=outcome.erased)
     world.next_offset = outcome.next_offset
     world.settle()
-    assert clusters(world) == {}
+    assert clusters(world) == {"b": "b", "y": "y"}
     assert world.ledger.erased == ["a", "z"]
 
 

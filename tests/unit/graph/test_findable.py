@@ -1,8 +1,10 @@
 """Clusters stay findable when a command takes their exemplars away; on the real assigner over the ports in memory."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from neardup.commands import CommandBody, Erase, Force, Move
+from neardup.commands import CommandBody, Erase, Force, Move, Promote
 from neardup.entries import Decision, HeadChanged, ImageErased
 from neardup.types import ClusterId, ImageId
 from tests.unit.graph.pipeline import Pipeline, make_image
@@ -80,3 +82,28 @@ def test_a_cluster_that_all_leave_needs_nobody(world: Pipeline) -> None:
         entry for entry in world.tell(Move(images=images, to="cluster", into=Z)) if isinstance(entry, Decision)
     ]
     assert {one.rule for one in decisions} == {"moved"}
+
+
+@given(
+    st.permutations([*"abcdz", "y", "a", "n"]), st.integers(1, 7), st.integers(1, 3), st.sampled_from([None, "b", "d"])
+)
+def test_erasures_together_come_to_what_they_come_to_one_by_one(
+    erased: list[str], together: int, exemplars: int, promoted: str | None
+) -> None:
+    """However many share a wait for the graph, and whoever of them stood for the cluster or was its head."""
+    answers = []
+    for at_once in (1, together):
+        world = Pipeline(enough_exemplars=exemplars)
+        for name in "abcd":
+            world.arrive(make_image(name, 0))
+        world.arrive(make_image("z", FAR), make_image("y", FAR))
+        world.project()
+        if promoted is not None:
+            world.tell(Promote(image_id=ImageId(promoted)))
+        for name in erased:
+            world.command(Erase(image_id=ImageId(name)))
+        while world.waiting:
+            world.decide(at_once)
+            world.project()
+        answers.append(world.entries)
+    assert answers[0] == answers[1]
