@@ -32,7 +32,7 @@ __all__ = ["Calibrated", "Calibrating", "FalseMatches"]
 
 _THRESHOLDS: Final = tuple(round(1 / (1 + math.exp(-step / 2)), 4) for step in range(-8, 15))
 """From 0.018 to 0.9991, at even steps of the odds."""
-_HEAD_BOUNDS: Final = (0.01, 0.1, 0.3)
+_HEAD_BOUNDS: Final = (0.1, 0.5, 0.9)
 _CORPORA: Final = (1_000, 10_000, 100_000)
 
 
