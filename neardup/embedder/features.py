@@ -10,6 +10,7 @@ from typing import Final
 import numpy as np
 import onnxruntime
 from PIL import Image
+from threadpoolctl import threadpool_limits
 
 from neardup.embedder.decode import Decode, decode
 from neardup.embedder.hand import HAND_WIDTHS, hand_features
@@ -31,10 +32,15 @@ RAW_WIDTH: Final = sum(RAW_WIDTHS)
 
 
 class RawFeatures:
-    """Bytes of an image file -> raw features, shape (RAW_WIDTH,), float32."""
+    """Bytes of an image file -> raw features, shape (RAW_WIDTH,), float32.
+
+    The first one made in a process limits numpy's linear algebra to one thread, for good: with another number of
+    threads the same picture would get other last bits, and they would only take the cores from each other.
+    """
 
     def __init__(self, cache: Path, *, decode: Decode = decode) -> None:
         self._decode = decode
+        threadpool_limits(1, user_api="blas")
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1

@@ -6,12 +6,10 @@ or commands.
 """
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Final, Literal
@@ -118,9 +116,7 @@ def _compute(
 ) -> list[Vector]:
     cache.mkdir(parents=True, exist_ok=True)
     results = []
-    # Threads of the numerical library would only take the cores from each other.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs) as pool:
         for row in pool.map(work, pictures, [cache] * len(pictures), chunksize=4):
             results.append(row)
             advance()

@@ -1,5 +1,6 @@
 """The default embedder on real photos."""
 
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -37,14 +38,17 @@ def test_both_embeddings_start_alike(embedder: DefaultEmbedder) -> None:
     assert np.linalg.norm(found.lsh[:256]) == pytest.approx(1, abs=1e-5)
 
 
-def test_another_process_gives_the_same_bits(embedder: DefaultEmbedder, cache: Path) -> None:
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_another_process_gives_the_same_bits(embedder: DefaultEmbedder, cache: Path, threads: str) -> None:
     program = (
         "import sys; from pathlib import Path; from neardup.embedder.default import DefaultEmbedder\n"
         "e = DefaultEmbedder(Path(sys.argv[1])); print(e.version)\n"
         "for p in sys.argv[2:]: print(e.embed(Path(p).read_bytes()).score.tobytes().hex())"
     )
     arguments = [sys.executable, "-c", program, str(cache), *map(str, PHOTOS)]
-    lines = subprocess.run(arguments, check=True, capture_output=True, text=True).stdout.split()
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": threads}
+    done = subprocess.run(arguments, check=True, capture_output=True, text=True, env=environment)
+    lines = done.stdout.split()
     assert lines[0] == embedder.version
     assert lines[1:] == [embedder.embed(path.read_bytes()).score.tobytes().hex() for path in PHOTOS]
 
