@@ -38,8 +38,8 @@ AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS
 """How many numbers of a score embedding follow the content."""
 
 _OVERLAP_SCALE: Final = 1 / 8
-_HOPELESS: Final = -4.0
-"""Sight. Below it are most wrong pairs and next to no right ones."""
+_HOPELESS: Final = -2.0
+"""Sight. Below it are four of five wrong pairs, and no right ones that points could save."""
 _FEWEST: Final = 3
 """Points that an image must have for a check."""
 _LAST_NEEDED: Final = (_FEWEST - 1) * POINT + 2

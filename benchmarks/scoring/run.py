@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import psutil
 
-from benchmarks.points import AFTER_CONTENT, made_up
+from benchmarks.points import AFTER_CONTENT, copied, made_up
 from benchmarks.report import Report, percentiles
 from benchmarks.scoring.server import own_server
 from benchmarks.scoring.wire_cost import wire_seconds_a_row
@@ -24,6 +24,8 @@ from scorer.runtime import OnnxModel
 __all__ = ["Plan", "run"]
 
 _CANDIDATES: Final = 200
+_ALIKE: Final = 0.15
+"""What part of the candidates of real pictures has its points checked, about."""
 _MODEL_THREADS: Final = (1, 2)
 
 
@@ -70,12 +72,16 @@ def pairs(rows: int, dimension: int) -> PairBatch:
     seen = rng.normal(size=(of_images, content), scale=content**-0.5)
     probes = np.concatenate([seen, made_up(rng, of_images)], axis=1)
     repeated = np.repeat(probes, _CANDIDATES, axis=0)[:rows]
-    apart = rng.uniform(0, 1, (rows, 1)) * rng.normal(size=(rows, content), scale=content**-0.5)
-    candidates = np.concatenate([repeated[:, :content] + apart, made_up(rng, rows)], axis=1)
+    # Most candidates have little in common with the probe; the others are alike enough to have their points checked.
+    alike = rng.random((rows, 1)) < _ALIKE
+    others = rng.normal(size=(rows, content), scale=content**-0.5)
+    copies = repeated[:, :content] + rng.normal(size=(rows, content), scale=0.3 * content**-0.5)
+    after = np.where(alike, copied(rng, repeated[:, content:], changed=0.1), made_up(rng, rows))
+    candidates = np.concatenate([np.where(alike, copies, others), after], axis=1)
     return PairBatch(
         probes=repeated.astype(np.float16).astype(np.float32),
         candidates=candidates.astype(np.float16).astype(np.float32),
-        overlap=rng.integers(2, 64, rows).astype(np.int32),
+        overlap=np.where(alike[:, 0], rng.integers(10, 64, rows), rng.integers(2, 5, rows)).astype(np.int32),
     )
 
 
