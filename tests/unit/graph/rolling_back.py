@@ -61,7 +61,7 @@ def check_back_to(plan: Plan, seq: int, entries: Sequence[Entry], after: Cluster
         assert members(after, image_id) == {image_id}
     for image_id, was in known.items():
         for other, other_was in known.items():
-            together = was == other_was or merged(before, was, other_was)
+            together = was == other_was or merged(then, before, was, other_was)
             assert (cluster_of(after, image_id) == cluster_of(after, other)) == together
     named = {
         image_id
@@ -89,6 +89,12 @@ def cluster_of(state: ClusterState, image_id: ImageId) -> ClusterId:
     return placement.cluster_id
 
 
-def merged(state: ClusterState, one: ClusterId, other: ClusterId) -> bool:
+def merged(then: ClusterState, state: ClusterState, one: ClusterId, other: ClusterId) -> bool:
+    """Whether these clusters of then are parts of one: these, not others that were made anew under their ids."""
     a, b = state.cluster(one), state.cluster(other)
-    return a is not None and b is not None and a.cluster_id == b.cluster_id
+    return a is not None and b is not None and a.cluster_id == b.cluster_id and same(then, state, one, other)
+
+
+def same(then: ClusterState, state: ClusterState, *names: ClusterId) -> bool:
+    parts = [(then.part(name), state.part(name)) for name in names]
+    return all(was is not None and now is not None and was.since == now.since for was, now in parts)
