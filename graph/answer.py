@@ -1,4 +1,4 @@
-"""The answer to a command in the making: the entries that it comes to. Ports only."""
+"""Entries in the making: the answer to a command, and what follows from a decision. Ports only."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -9,25 +9,18 @@ from neardup.commands import named_by as named
 from neardup.entries import Decision, Entry, HeadChanged, Refused, Rule, Unchanged
 from neardup.types import ClusterId, ImageId, Placement
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "Entries"]
 
 _NAMED_AT_MOST = 10
 
 
-class Answer:
-    """The entries of one command, from `seq` on, all of one transaction."""
+class Entries:
+    """Entries in the making, from `seq` on, all of one transaction. `common`: the fields that all of them have."""
 
-    def __init__(self, command: Command, *, seq: int, offset: int) -> None:
-        self.command = command
+    def __init__(self, *, seq: int, **common: Any) -> None:
         self.entries: list[Entry] = []
         self._seq = seq
-        self._common = {
-            "actor": command.actor,
-            "reason": command.reason,
-            "command_id": command.command_id,
-            "proposal_offset": offset,
-            "at_ms": command.at_ms,
-        }
+        self._common = common
 
     @property
     def next_seq(self) -> int:
@@ -37,14 +30,6 @@ class Answer:
     def add(self, kind: Callable[..., Entry], **fields: Any) -> None:
         """One more entry of this kind, with these fields besides those that all have."""
         self.entries.append(kind(seq=self.next_seq, **self._common, **fields))
-
-    def refuse(self, because: str) -> None:
-        """The command comes to nothing."""
-        self._only(Refused, because)
-
-    def unchanged(self, because: str) -> None:
-        """What the command asks for is so already."""
-        self._only(Unchanged, because)
 
     def move(self, placement: Placement, *, to: ClusterId, head: ImageId, rule: Rule) -> None:
         """Decide that an image is in this cluster, which has this head then. One that comes from elsewhere is indexed:
@@ -83,6 +68,29 @@ class Answer:
             indexed=indexed,
             evidence=None,
         )
+
+
+class Answer(Entries):
+    """The entries of one command."""
+
+    def __init__(self, command: Command, *, seq: int, offset: int) -> None:
+        super().__init__(
+            seq=seq,
+            actor=command.actor,
+            reason=command.reason,
+            command_id=command.command_id,
+            proposal_offset=offset,
+            at_ms=command.at_ms,
+        )
+        self.command = command
+
+    def refuse(self, because: str) -> None:
+        """The command comes to nothing."""
+        self._only(Refused, because)
+
+    def unchanged(self, because: str) -> None:
+        """What the command asks for is so already."""
+        self._only(Unchanged, because)
 
     def _only(self, kind: Callable[..., Entry], because: str) -> None:
         self.entries.clear()

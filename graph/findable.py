@@ -1,4 +1,4 @@
-"""What keeps a cluster findable when a command has taken all of its exemplars: others take their place. Ports only."""
+"""What keeps a cluster findable when all of its exemplars have gone: others take their place. Ports only."""
 
 from collections import Counter
 from typing import Final
@@ -6,9 +6,9 @@ from typing import Final
 from graph.answer import Answer
 from graph.world import World
 from neardup.entries import Decision, HeadChanged, ImageErased
-from neardup.types import ClusterId, ImageId
+from neardup.types import ClusterId, ImageId, Placement
 
-__all__ = ["keep_findable"]
+__all__ = ["keep_findable", "successors"]
 
 _EXEMPLARS: Final = 32
 """How many: what usually stands for a cluster, and what one transaction can easily take."""
@@ -29,9 +29,13 @@ def keep_findable(answer: Answer, world: World) -> None:
     for cluster_id, cluster in clusters.items():
         if cluster.size == left[cluster_id] or cluster.exemplars > lost[cluster_id] or cluster_id in entered:
             continue
-        members = world.first_members(cluster_id, _EXEMPLARS, without=leaving)
-        for placement in world.placements(members).values():
+        for placement in successors(world, cluster_id, without=leaving).values():
             answer.index(placement, head=_head_of(answer, cluster_id, cluster.head))
+
+
+def successors(world: World, cluster_id: ClusterId, *, without: set[ImageId]) -> dict[ImageId, Placement]:
+    """Who stands for a cluster from now on, with their places: its first members, those of `without` passed over."""
+    return world.placements(world.first_members(cluster_id, _EXEMPLARS, without=without))
 
 
 def _leaving(answer: Answer) -> set[ImageId]:

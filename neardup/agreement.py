@@ -99,8 +99,8 @@ def fold(entries: Iterable[Entry]) -> tuple[ClusterState, list[Disagreement]]:
     works: Counter[tuple[ImageId, int, int]] = Counter()
     state = ClusterState()
     for entry in entries:
-        # What a person moved keeps its version.
-        if isinstance(entry, Decision) and entry.command_id is None:
+        # What a person moved keeps its version, and so does who stands for others from now on.
+        if isinstance(entry, Decision) and entry.command_id is None and entry.rule != "exemplar":
             works[entry.image_id, entry.version, entry.run] += 1
             was = state.placement(entry.image_id)
             if was is not None and (entry.version, entry.run) < (was.version, was.run):

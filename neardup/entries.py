@@ -54,7 +54,7 @@ have left. The others are people's words: `must-link`, it belongs with another i
 because of a cannot-link."""
 
 NOT_SAID: Final = frozenset[Rule]({"rolled-back", "exemplar"})
-"""Rules of decisions that follow from what a person did to others, and say nothing about the image."""
+"""Rules of decisions that follow from what became of others, and say nothing about the image."""
 
 Link = Literal["must-link", "cannot-link"]
 """What a person says of two images: always in one cluster, or never."""
@@ -110,7 +110,7 @@ class Decision(_Entry):
     (the root itself, unless the image stays in a cluster that was merged into it). `previous_cluster` is set when the
     image was in another cluster before, `previous_seq` is the seq of its decision before this one, None for the first.
     `indexed` is False when enough members like it are indexed: searches need not find this one too. `evidence` is None
-    when a person decided.
+    when a person decided, and by the rule `exemplar`.
     """
 
     kind: Literal["decision"] = "decision"

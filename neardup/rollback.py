@@ -99,7 +99,7 @@ def plan_without(entries: Sequence[Entry], undo: Callable[[Decision], bool], *, 
         if not isinstance(entry, Decision):
             continue
         image_id = entry.image_id
-        if entry.actor == ASSIGNER and undo(entry):
+        if entry.actor == ASSIGNER and entry.rule != "exemplar" and undo(entry):
             undone.setdefault(image_id, entry.seq)
             continue
         if entry.rule in NOT_SAID and image_id in undone:

@@ -4,7 +4,6 @@ So it is known beforehand which images belong together, whatever the order in wh
 """
 
 import random
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
@@ -19,8 +18,6 @@ __all__ = ["Corpus", "Deletion", "Shot", "partition_of"]
 _CONTENT: Final = 256
 _NOISE: Final = 0.005
 _FLIPPED: Final = 0.01
-_DELETIONS_A_MOTIF: Final = 2
-"""Fewer than a cluster has exemplars: nobody can find a cluster whose exemplars are all gone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -56,7 +53,6 @@ class Corpus:
         self._alone: list[ImageId] = []
         self._made = 0
         self._deleted: list[Shot] = []
-        self._deletions: Counter[int] = Counter()
 
     def batch(self, size: int) -> list[Shot | Deletion]:
         """The next images: new ones, of known motifs and of new ones; some that come late; now and then one sent again,
@@ -99,9 +95,8 @@ class Corpus:
     def _delete(self) -> Deletion | None:
         image_id = self._random.choice(list(self._shots) or [ImageId("")])
         motif = self.motif.get(image_id)
-        if motif is None or self._deletions[motif] == _DELETIONS_A_MOTIF:
+        if motif is None:
             return None
-        self._deletions[motif] += 1
         self._deleted.append(self._shots.pop(image_id))
         del self.published[image_id], self.motif[image_id]
         if image_id in self._alone:

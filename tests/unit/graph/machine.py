@@ -19,7 +19,7 @@ from neardup.commands import (
     Verdict,
     Withdraw,
 )
-from neardup.entries import Decision, ImageErased
+from neardup.entries import ClusterUnmerged, Decision, ImageErased
 from neardup.ports import ClusterStore
 from neardup.rollback import plan_back_to, plan_without
 from neardup.standing import ForcedImage, PairVerdict, fold
@@ -81,6 +81,19 @@ class Clusters(RuleBasedStateMachine):
     def image(self, name: ImageId, step: int) -> None:
         self.versions[name] += 1
         self.world.propose(make_image(name, step, version=self.versions[name]))
+
+    @rule(step=PLACES)
+    def the_only_exemplar_goes(self, step: int) -> None:
+        """A new version of it, which may belong elsewhere; as a head it would stay."""
+        self.world.settle()
+        placements = list(ClusterState(self.world.entries).placements())
+        for one in placements:
+            others = [other for other in placements if other.cluster_id == one.cluster_id and other is not one]
+            if one.indexed and others and not any(other.indexed for other in others):
+                if one.image_id == one.head:
+                    self.world.tell(Promote(image_id=others[0].image_id))
+                self.image(one.image_id, step)
+                return
 
     @rule(target=commands, body=bodies())
     def command(self, body: CommandBody) -> Any:
@@ -191,6 +204,8 @@ class Clusters(RuleBasedStateMachine):
             assert world.store.clusters([info.cluster_id]) == {info.cluster_id: info}
             assert world.store.members(info.cluster_id).members == state.members(info.cluster_id).members
             assert world.store.segments(info.cluster_id) == state.segments(info.cluster_id)
+        if not any(isinstance(entry, ClusterUnmerged) for entry in world.entries):
+            assert all(info.exemplars > 0 for info in state.clusters())
         indexed = {name: (image.seq, image.searchable) for name, image in world.index.images(NAMES).items()}
         assert indexed == {name: (placement.seq, placement.indexed) for name, placement in expected.items()}
         decided: dict[ImageId, int] = {}

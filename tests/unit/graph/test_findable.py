@@ -15,6 +15,10 @@ FAR = 12
 
 @pytest.fixture
 def world() -> Pipeline:
+    return cluster_of_three()
+
+
+def cluster_of_three() -> Pipeline:
     """Cluster a with a, b and c, of which only a is found; and the image z on the other side of the circle."""
     world = Pipeline(enough_exemplars=1)
     for name in "abc":
@@ -107,3 +111,44 @@ def test_erasures_together_come_to_what_they_come_to_one_by_one(
             world.project()
         answers.append(world.entries)
     assert answers[0] == answers[1]
+
+
+def test_when_a_new_version_takes_the_only_exemplar_away_the_others_are_found(world: Pipeline) -> None:
+    """The head keeps its place, so it must be another one that is found alone."""
+    world.tell(Promote(image_id=B))
+    left, *others = world.arrive(make_image("a", FAR, version=2))
+    assert (left.cluster_id, left.rule, left.previous_cluster) == ("z", "best-match", "a")
+    assert [(one.image_id, one.rule, one.indexed, one.head, one.cluster_id) for one in others] == [
+        ("b", "exemplar", True, "b", "a"),
+        ("c", "exemplar", True, "b", "a"),
+    ]
+    assert {(one.actor, one.command_id, one.proposal_offset) for one in others} == {
+        ("assigner", None, left.proposal_offset)
+    }
+    assert [one.seq for one in others] == [left.seq + 1, left.seq + 2]
+    world.project()
+    assert exemplars(world) == 2
+    (again,) = world.arrive(make_image("d", 0))
+    assert (again.cluster_id, again.head) == ("a", "b")
+
+
+def test_copies_that_come_with_the_new_version_meet_those_who_stand_for_the_others() -> None:
+    """However many are decided at once: who takes the place of the exemplar is seen by the very next image."""
+    ledgers = []
+    for at_once in (1, 10):
+        world = cluster_of_three()
+        world.tell(Promote(image_id=B))
+        world.propose(make_image("n", FAR), make_image("a", FAR, version=2), make_image("d", 0), make_image("e", FAR))
+        while world.waiting:
+            world.decide(at_once)
+        world.project()
+        assert {world.store.placements([name])[name].cluster_id for name in map(ImageId, "bcd")} == {"a"}
+        ledgers.append(world.entries)
+    assert ledgers[0] == ledgers[1]
+
+
+def test_who_leaves_others_that_are_found_leaves_without_more(world: Pipeline) -> None:
+    world.tell(Force(image_id=Z, into=A))
+    world.tell(Promote(image_id=B))
+    (left,) = world.arrive(make_image("a", 6, version=2))
+    assert left.previous_cluster == "a"
