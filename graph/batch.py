@@ -54,9 +54,10 @@ def _near(
 ) -> list[list[tuple[Remembered, int]]]:
     """For each proposal the images that it shares terms with, each with its offset in the batch or `BEFORE`."""
     codes = np.stack([proposal.query[:, 0] for _, proposal in batch])
+    decided = recent.after(min(proposal.searched_seq for _, proposal in batch))
     near: list[list[tuple[Remembered, int]]] = []
     for index, (_, proposal) in enumerate(batch):
-        remembered = recent.after(proposal.searched_seq, proposal.query, minimum_overlap=minimum_overlap)
+        remembered = decided.near(proposal.query, seq=proposal.searched_seq, minimum_overlap=minimum_overlap)
         found = [(one, BEFORE) for one in remembered]
         counts = overlaps(proposal.query, codes[:index])
         for row in np.flatnonzero(counts >= minimum_overlap).tolist():

@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 
 from neardup.clusters import placement_of
 from neardup.entries import Decision
 from neardup.lsh import overlaps
 from neardup.types import ClusterId, ClusterInfo, Code, ImageId, Placement, Vector
 
-__all__ = ["RecentImages", "RecentPlacements", "Remembered"]
+__all__ = ["ImagesAfter", "RecentImages", "RecentPlacements", "Remembered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -76,14 +77,13 @@ class RecentImages:
         if row is not None:
             self._seqs[row] = 0
 
-    def after(self, seq: int, query: Code, *, minimum_overlap: int) -> list[Remembered]:
-        """The images decided after `seq` that share terms with `query` of shape (tables + words, 1 + probes)."""
+    def after(self, seq: int) -> "ImagesAfter":
+        """The images decided after `seq` that searches may find. It is of this moment: what is decided later is not in
+        it."""
         rows = np.flatnonzero((self._seqs > seq) & self._searchable)
-        if not rows.size or self._codes is None:
-            return []
-        counts = overlaps(query, self._codes[rows])
-        near = np.flatnonzero(counts >= minimum_overlap)
-        return [self._remembered(int(rows[index]), int(counts[index])) for index in near]
+        # Read once for all proposals of a batch.
+        codes = None if self._codes is None else np.asfortranarray(self._codes[rows])
+        return ImagesAfter(self, rows, self._seqs[rows], codes)
 
     def seq_of(self, image_id: ImageId) -> int:
         """The seq of the decision that this image is remembered from; 0 when it is not."""
@@ -93,14 +93,35 @@ class RecentImages:
     def get(self, image_id: ImageId) -> Remembered | None:
         """One image, if it is remembered; its overlap is not computed (0)."""
         row = self._rows.get(image_id)
-        return None if row is None else self._remembered(row, 0)
+        return None if row is None else self.remembered(row, 0)
 
-    def _remembered(self, row: int, overlap: int) -> Remembered:
+    def remembered(self, row: int, overlap: int) -> Remembered:
+        """The image of a row of the ring."""
         assert self._codes is not None
         assert self._scores is not None
         # Copies: the row is written again when it has become the oldest.
         code, score = self._codes[row].copy(), self._scores[row].copy()
         return Remembered(image_id=self._ids[row], code=code, score=score, overlap=overlap)
+
+
+class ImagesAfter:
+    """Some of the recent images: their `rows` in the ring, which must not change meanwhile, seqs and codes."""
+
+    def __init__(
+        self, images: RecentImages, rows: npt.NDArray[np.intp], seqs: npt.NDArray[np.int64], codes: Code | None
+    ) -> None:
+        self._images = images
+        self._rows = rows
+        self._seqs = seqs
+        self._codes = codes
+
+    def near(self, query: Code, *, seq: int, minimum_overlap: int) -> list[Remembered]:
+        """Those decided after `seq` that share terms with `query` of shape (tables + words, 1 + probes)."""
+        if self._codes is None or not self._rows.size:
+            return []
+        counts = overlaps(query, self._codes)
+        near = np.flatnonzero((counts >= minimum_overlap) & (self._seqs > seq))
+        return [self._images.remembered(int(self._rows[index]), int(counts[index])) for index in near]
 
 
 class RecentPlacements:

@@ -13,18 +13,20 @@ from neardup.messages import half
 from neardup.ports import CandidateSearch, Clock, PairScorer
 from neardup.types import Image, Match, Probe, Proposal, Source
 
-__all__ = ["ProposalRules", "Proposer"]
+__all__ = ["ProposalRules", "Proposer", "kept"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalRules:
-    """How an image is searched: `kept_matches` bounds a proposal; a cluster with more near-duplicates of one image
-    than that needs no further witness."""
+    """How an image is searched, and what of it goes into a proposal: up to `kept_matches`, for a cluster with more
+    near-duplicates of one image needs no further witness, and of candidates below the match threshold `kept_below`,
+    which are only told, not acted on."""
 
     candidate_limit: int
     minimum_overlap: int
     probes: int
     kept_matches: int = 50
+    kept_below: int = 10
 
 
 class Proposer:
@@ -75,7 +77,7 @@ class Proposer:
                 metadata=image.metadata,
                 searched_seq=searched.seq,
                 candidate_limit=limit,
-                matches=self._kept(of_image, calibration.match_threshold),
+                matches=kept(of_image, calibration.match_threshold, self._rules),
                 match_threshold=calibration.match_threshold,
                 head_bound=calibration.head_bound,
                 lsh_version=self._lsh.version,
@@ -86,7 +88,9 @@ class Proposer:
             for (source, image), query, score, of_image in zip(images, queries, scores, matches, strict=True)
         ]
 
-    def _kept(self, matches: tuple[Match, ...], threshold: float) -> tuple[Match, ...]:
-        """The usual number, and of those behind them all that match: there are none unless it was searched deeper."""
-        usual = self._rules.kept_matches
-        return (*matches[:usual], *(match for match in matches[usual:] if match.score >= threshold))
+
+def kept(matches: tuple[Match, ...], threshold: float, rules: ProposalRules) -> tuple[Match, ...]:
+    """What a proposal keeps of matches, best first: all that match, if an image was searched deeper there may be many
+    of these, and some of the others."""
+    matching = sum(match.score >= threshold for match in matches)
+    return matches[: max(matching, min(rules.kept_matches, matching + rules.kept_below))]

@@ -158,12 +158,13 @@ def overlaps(query: Code, codes: Code) -> npt.NDArray[np.int32]:
     """Term overlap of one query (tables + words, 1 + probes) with many codes (n, tables + words): shape (n,), as the
     index counts: tables of which the bucket is asked for, and words in common."""
     tables = count_tables(query[:, 0])
-    buckets = codes[:, :tables]
-    # Column by column: one array of three dimensions takes eighteen times as long.
-    matched = buckets == query[:tables, 0]
-    for probe in query[:tables].T[1:]:
-        matched |= buckets == probe
-    counts: npt.NDArray[np.int32] = matched.sum(axis=1, dtype=np.int32)
+    asked, buckets = query[:tables], codes[:, :tables].T
+    # Probe by probe: one array of three dimensions takes eighteen times as long. Codes that lie in memory table by
+    # table are counted in half the time and less.
+    matched = buckets == asked[:, :1]
+    for probe in asked.T[1:]:
+        matched |= buckets == probe[:, None]
+    counts: npt.NDArray[np.int32] = matched.sum(axis=0, dtype=np.uint16).astype(np.int32)
     return counts if tables == len(query) else counts + shared_words(query[tables:, 0], codes[:, tables:])
 
 

@@ -19,7 +19,7 @@ from kafka import TopicPartition
 
 from benchmarks.ingest.images import corpus_copy, image_id, stream
 from benchmarks.ingest.workers import Roles, cpu_seconds
-from indexer.propose import ProposalRules
+from indexer.propose import ProposalRules, kept
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
 from neardup.entries import Decision
@@ -162,7 +162,7 @@ def _proposals(wiring: Wiring, load: Load, first: int, corpus_size: int) -> Iter
             )
             for row in rng.integers(corpus_size, size=max(0, rules.kept_matches - len(near)))
         ]
-        kept = sorted([*near, *far], key=lambda match: -match.score)[: rules.kept_matches]
+        matches = sorted([*near, *far], key=lambda match: -match.score)[: rules.kept_matches]
         yield Proposal(
             image_id=name,
             version=0,
@@ -172,7 +172,7 @@ def _proposals(wiring: Wiring, load: Load, first: int, corpus_size: int) -> Iter
             metadata={"source": "benchmark"},
             searched_seq=first + max(0, number - load.behind),
             candidate_limit=wiring.settings.search.candidate_limit,
-            matches=tuple(kept),
+            matches=kept(tuple(matches), calibration.match_threshold, rules),
             match_threshold=calibration.match_threshold,
             head_bound=calibration.head_bound,
             lsh_version=wiring.lsh.version,

@@ -170,6 +170,7 @@ def _ask_again(wiring: Wiring, rows: Sequence[Row], published: Mapping[ImageId, 
             minimum_overlap=search.minimum_overlap,
             probes=search.probes,
             kept_matches=search.candidate_limit,
+            kept_below=search.candidate_limit,
         ),
     )
     firsts = originals(rows)

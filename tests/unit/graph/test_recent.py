@@ -26,7 +26,11 @@ def remember(recent: RecentImages, name: str, seq: int, value: int = 1) -> None:
 
 
 def names(recent: RecentImages, seq: int, *, minimum_overlap: int = 1) -> dict[str, int]:
-    found = recent.after(seq, query(1, 1, 1, 2), minimum_overlap=minimum_overlap)
+    """Those after `seq`, whether that many were read or all."""
+    found, of_all = (
+        recent.after(since).near(query(1, 1, 1, 2), seq=seq, minimum_overlap=minimum_overlap) for since in (seq, 0)
+    )
+    assert [one.image_id for one in found] == [one.image_id for one in of_all]
     return {remembered.image_id: remembered.overlap for remembered in found}
 
 

@@ -149,6 +149,16 @@ def test_a_deeper_search_keeps_all_that_match(index: Index, scorer: Scorer) -> N
     assert all(match.score >= deeper.match_threshold for match in deeper.matches[2:])
 
 
+def test_of_those_below_the_threshold_some_are_kept(index: Index, scorer: Scorer) -> None:
+    image = make_image("x", b"a")
+    (whole,) = proposer(index, scorer, kept_below=10).propose([(SOURCE, image)])
+    below = [match for match in whole.matches if match.score < whole.match_threshold]
+    assert len(below) > 1
+    for kept_below in range(len(below)):
+        (proposal,) = proposer(index, scorer, kept_below=kept_below).propose([(SOURCE, image)])
+        assert proposal.matches == whole.matches[: len(whole.matches) - len(below) + kept_below]
+
+
 def test_rules_reach_the_search(index: Index, scorer: Scorer) -> None:
     proposer(index, scorer, probes=2).propose([(SOURCE, make_image("x", b"a"))])
     assert len(index.probes[0].terms) == len(set(index.probes[0].terms)) == TERMS + 2 * LSH.tables
