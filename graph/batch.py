@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graph.recent import RecentImages, Remembered
-from neardup.lsh import overlaps
+from neardup.lsh import overlaps_of_each
 from neardup.ports import PairScorer
 from neardup.types import Match, PairBatch, Proposal, Vector
 
@@ -53,18 +53,18 @@ def _near(
     batch: Sequence[tuple[int, Proposal]], recent: RecentImages, minimum_overlap: int
 ) -> list[list[tuple[Remembered, int]]]:
     """For each proposal the images that it shares terms with, each with its offset in the batch or `BEFORE`."""
-    codes = np.stack([proposal.query[:, 0] for _, proposal in batch])
-    decided = recent.after(min(proposal.searched_seq for _, proposal in batch))
+    queries = [proposal.query for _, proposal in batch]
+    searched = [proposal.searched_seq for _, proposal in batch]
+    codes = np.stack([query[:, 0] for query in queries])
+    remembered = recent.after(min(searched)).near(queries, searched, minimum_overlap=minimum_overlap)
     near: list[list[tuple[Remembered, int]]] = []
-    for index, (_, proposal) in enumerate(batch):
-        remembered = decided.near(proposal.query, seq=proposal.searched_seq, minimum_overlap=minimum_overlap)
-        found = [(one, BEFORE) for one in remembered]
-        counts = overlaps(proposal.query, codes[:index])
-        for row in np.flatnonzero(counts >= minimum_overlap).tolist():
+    for index, counts in enumerate(overlaps_of_each(queries, codes)):
+        found = [(one, BEFORE) for one in remembered[index]]
+        for row in np.flatnonzero(counts[:index] >= minimum_overlap).tolist():
             at, other = batch[row]
             overlap = int(counts[row])
             found.append((Remembered(image_id=other.image_id, code=codes[row], score=other.score, overlap=overlap), at))
-        near.append([(one, at) for one, at in found if one.image_id != proposal.image_id])
+        near.append([(one, at) for one, at in found if one.image_id != batch[index][1].image_id])
     return near
 
 

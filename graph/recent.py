@@ -1,7 +1,7 @@
 """What the assigner remembers: the images decided recently, and its decisions that the graph may not show yet. Pure."""
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from neardup.clusters import placement_of
 from neardup.entries import Decision
-from neardup.lsh import overlaps
+from neardup.lsh import overlaps_of_each
 from neardup.types import ClusterId, ClusterInfo, Code, ImageId, Placement, Vector
 
 __all__ = ["ImagesAfter", "RecentImages", "RecentPlacements", "Remembered"]
@@ -115,13 +115,17 @@ class ImagesAfter:
         self._seqs = seqs
         self._codes = codes
 
-    def near(self, query: Code, *, seq: int, minimum_overlap: int) -> list[Remembered]:
-        """Those decided after `seq` that share terms with `query` of shape (tables + words, 1 + probes)."""
+    def near(self, queries: Sequence[Code], seqs: Sequence[int], *, minimum_overlap: int) -> list[list[Remembered]]:
+        """For each query of shape (tables + words, 1 + probes) those decided after its seq that share terms with it."""
         if self._codes is None or not self._rows.size:
-            return []
-        counts = overlaps(query, self._codes)
-        near = np.flatnonzero((counts >= minimum_overlap) & (self._seqs > seq))
-        return [self._images.remembered(int(self._rows[index]), int(counts[index])) for index in near]
+            return [[] for _ in queries]
+        return [
+            [
+                self._images.remembered(int(self._rows[index]), int(counts[index]))
+                for index in np.flatnonzero((counts >= minimum_overlap) & (self._seqs > seq))
+            ]
+            for counts, seq in zip(overlaps_of_each(queries, self._codes), seqs, strict=True)
+        ]
 
 
 class RecentPlacements:

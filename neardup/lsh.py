@@ -7,6 +7,7 @@ Pure numpy, no I/O.
 """
 
 import hashlib
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -17,7 +18,7 @@ from neardup.projection import Projection, unit_rows
 from neardup.types import Code, LshTerm, Vector
 from neardup.words import MOST_WORDS, NO_WORD, WORD, check_words, count_tables, shared_words, words_of
 
-__all__ = ["LshModel", "overlaps", "query_terms", "terms"]
+__all__ = ["LshModel", "overlaps", "overlaps_of_each", "query_terms", "terms"]
 
 
 class LshModel:
@@ -157,15 +158,29 @@ def query_terms(query: Code) -> tuple[LshTerm, ...]:
 def overlaps(query: Code, codes: Code) -> npt.NDArray[np.int32]:
     """Term overlap of one query (tables + words, 1 + probes) with many codes (n, tables + words): shape (n,), as the
     index counts: tables of which the bucket is asked for, and words in common."""
-    tables = count_tables(query[:, 0])
-    asked, buckets = query[:tables], codes[:, :tables].T
+    (counts,) = overlaps_of_each([query], codes)
+    return counts
+
+
+def overlaps_of_each(queries: Sequence[Code], codes: Code) -> list[npt.NDArray[np.int32]]:
+    """The same for several queries, at least one: the words of all are looked for at once."""
+    tables = count_tables(queries[0][:, 0])
+    buckets = codes[:, :tables].T
+    counts = [_shared_buckets(query[:tables], buckets) for query in queries]
+    if tables == len(queries[0]):
+        return counts
+    words = shared_words([query[tables:, 0] for query in queries], codes[:, tables:])
+    return [own + shared for own, shared in zip(counts, words, strict=True)]
+
+
+def _shared_buckets(query: Code, buckets: Code) -> npt.NDArray[np.int32]:
     # Probe by probe: one array of three dimensions takes eighteen times as long. Codes that lie in memory table by
     # table are counted in half the time and less.
-    matched = buckets == asked[:, :1]
-    for probe in asked.T[1:]:
+    matched = buckets == query[:, :1]
+    for probe in query.T[1:]:
         matched |= buckets == probe[:, None]
     counts: npt.NDArray[np.int32] = matched.sum(axis=0, dtype=np.uint16).astype(np.int32)
-    return counts if tables == len(query) else counts + shared_words(query[tables:, 0], codes[:, tables:])
+    return counts
 
 
 def _normal_stream(seed: int, count: int) -> npt.NDArray[np.float64]:

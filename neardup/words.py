@@ -5,6 +5,7 @@ in common share a term. An embedding has two numbers a word, whole and from 1 to
 stands for no word. A code has one number a word, marked by the bit WORD, ascending, each once; NO_WORD fills up.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -63,20 +64,26 @@ def count_tables(code: Code) -> int:
     return len(code) if code.dtype == np.uint16 else int(np.count_nonzero(code < WORD))
 
 
-def shared_words(words: Code, ends: Code) -> npt.NDArray[np.int32]:
-    """How many words (w,), ascending, each of the ends of codes (n, w) has: shape (n,)."""
-    asked = words[words != NO_WORD]
-    if not len(asked):
-        return np.zeros(len(ends), dtype=np.int32)
+def shared_words(asked: Sequence[Code], ends: Code) -> npt.NDArray[np.int32]:
+    """How many of the words of each of several codes, (w,) each, each of the ends of others, (n, w), has: shape (number
+    of codes, n)."""
+    words = np.concatenate(asked)
+    owners = np.repeat(np.arange(len(asked)), [len(own) for own in asked])
+    order = np.argsort(words, kind="stable")[: np.count_nonzero(words != NO_WORD)]
+    words, owners = words[order], owners[order]
     # One look at a small table for each word of the ends, by its lowest bits, instead of a comparison with each word
     # that is asked for: of 2,000 codes that is twenty times as fast. The few that it lets through are compared.
     table = np.zeros(_LOWEST + 1, dtype=np.bool_)
-    table[asked & np.uint32(_LOWEST)] = True
+    table[words & np.uint32(_LOWEST)] = True
     maybe = np.flatnonzero(table[(ends & np.uint32(_LOWEST)).astype(np.intp)])
     rows, columns = np.divmod(maybe, ends.shape[1])
     found = ends[rows, columns]
-    same = asked[np.searchsorted(asked, found).clip(max=len(asked) - 1)] == found
-    return np.bincount(rows[same], minlength=len(ends)).astype(np.int32)
+    first = np.searchsorted(words, found, "left")
+    times = np.searchsorted(words, found, "right") - first
+    # One pair for each code that a word of the ends was asked by.
+    pairs = np.arange(times.sum()) + np.repeat(first - np.cumsum(times) + times, times)
+    cells = owners[pairs] * len(ends) + np.repeat(rows, times)
+    return np.bincount(cells, minlength=len(asked) * len(ends)).astype(np.int32).reshape(len(asked), len(ends))
 
 
 def pack(code: Code) -> bytes:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neardup.errors import InvalidMessageError
-from neardup.lsh import LshModel, overlaps, query_terms, terms
+from neardup.lsh import LshModel, overlaps, overlaps_of_each, query_terms, terms
 from neardup.types import Code, Vector
 from neardup.words import NO_WORD, pack, unpack
 
@@ -82,6 +82,16 @@ def test_overlap_is_shared_tables_and_shared_words(one: Vector, others: list[Vec
     assert counts.tolist() == [tables + len(shared) for tables, shared in zip(buckets.tolist(), words, strict=True)]
     asked = set(query_terms(query))
     assert counts.tolist() == [len(asked & set(terms(code))) for code in codes]
+
+
+@given(st.lists(EMBEDDINGS, min_size=1, max_size=6), st.lists(EMBEDDINGS, max_size=6), st.booleans())
+def test_several_queries_are_counted_as_each_by_itself(ones: list[Vector], others: list[Vector], words: bool) -> None:
+    lsh, width = (LSH, None) if words else (WITHOUT, DIRECTIONS)
+    queries = lsh.query_codes(np.stack(ones)[:, :width])
+    codes = lsh.codes(np.stack([*others, ones[0]])[:, :width])
+    for code in (codes, np.asfortranarray(codes), codes[:0]):
+        together = overlaps_of_each(list(queries), code)
+        np.testing.assert_array_equal(np.stack(together), np.stack([overlaps(query, code) for query in queries]))
 
 
 def test_many_words_that_resemble_one_another_are_counted() -> None:
