@@ -14,7 +14,7 @@ import pytest
 from neardup.dead_letters import read_dead_letters
 from neardup.entries import ImageErased, Unchanged
 from neardup.lsh import query_terms
-from neardup.types import ImageId, Probe, Vector
+from neardup.types import Embeddings, ImageId, Probe, Vector
 from tests.e2e.conftest import Pipeline, PipelineFactory, Sample, as_json
 from tests.e2e.verify import assert_projections_equal_ledger, read_ledger
 from tests.peers.environments import confluent_python
@@ -35,10 +35,10 @@ METADATA = {
 def test_another_client_by_the_documentation_alone(pipeline: PipelineFactory, sample: Sample) -> None:
     running = pipeline("foreign")
     store, search = running.wiring.store, running.wiring.unlimited_search
-    both = next(iter(sample.embeddings.values()))
+    both, *_, another = sample.embeddings.values()
     name = ImageId("fotos/ü 1.jpg")
 
-    def sides(version: int, metadata: dict[str, str], *, length: float = 1.0) -> list[dict[str, Any]]:
+    def sides(version: int, metadata: dict[str, str], of: Embeddings = both) -> list[dict[str, Any]]:
         namespace = running.settings.namespace
         return [
             {
@@ -48,11 +48,11 @@ def test_another_client_by_the_documentation_alone(pipeline: PipelineFactory, sa
                     "schema": 1,
                     "image_id": name,
                     "version": version,
-                    "embedding": _base64(embedding * length),
+                    "embedding": _base64(embedding),
                     "metadata": metadata,
                 },
             }
-            for side, embedding in (("lsh", both.lsh), ("score", both.score))
+            for side, embedding in (("lsh", of.lsh), ("score", of.score))
         ]
 
     _send(running, sides(3, METADATA))
@@ -67,7 +67,7 @@ def test_another_client_by_the_documentation_alone(pipeline: PipelineFactory, sa
     assert store.placements([name])[name] == placed
 
     # A higher version is decided anew, and replaces what is known of the image.
-    _send(running, sides(4, {"source": "crawl"}, length=2.0))
+    _send(running, sides(4, {"source": "crawl"}, another))
     assert running.drain()["decisions"] == placed.seq + 1
     (image,) = search.images([name]).values()
     assert (image.version, image.metadata) == (4, {"source": "crawl"})

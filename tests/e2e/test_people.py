@@ -81,7 +81,8 @@ def test_what_people_say_holds(pipeline: PipelineFactory, sample: Sample, neardu
 
 
 def _unlike_any(wiring: Wiring) -> Embeddings:
-    return DigestEmbedder(lsh_dimension=wiring.dimensions[0], score_dimension=wiring.dimensions[1]).embed(b"unlike any")
+    lsh, score = wiring.dimensions
+    return DigestEmbedder(lsh_dimension=lsh, score_dimension=score, words=wiring.lsh.words).embed(b"unlike any")
 
 
 def test_a_command_without_a_worker_says_so(pipeline: PipelineFactory, neardup: Run) -> None:
