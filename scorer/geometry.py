@@ -7,12 +7,12 @@ squares. Of all matches those count that agree with it.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 
 from neardup.points.describe import COUNT
-from neardup.points.packing import BITS, EVEN, POINT, SIGN_NUMBERS, SIGNS, unpacking
+from neardup.points.packing import BITS, EVEN, POINT, SIGN_NUMBERS, SIGNS, UNPACKED
 from scorer.ops import Ops, Tensor
 
 __all__ = ["NUMBERS", "geometry", "whole"]
@@ -34,29 +34,28 @@ _AREA: Final = 12 / 255**2
 _FEWEST: Final = 3.0
 _LARGEST: Final = float(2**BITS - 1)
 
-_UNPACK: Final = unpacking(SIGNS)
-_RANK: Final = (np.arange(COUNT) * 0.4 / COUNT).astype(np.float32)
-_TIES: Final = (_RANK[None, :] + _RANK[:, None] / COUNT)[None]
+_RANK: Final = (np.arange(COUNT) * 0.4 / COUNT).astype(np.float32)[None]
+_TIES: Final = _RANK[:, None, :] + _RANK[:, :, None] / COUNT
 """Of equals the earlier."""
-_VOTE_TIES: Final = (np.arange(_MATCHES) * 1e-3 / _MATCHES).astype(np.float32).reshape(1, _MATCHES, 1)
+_VOTE_TIES: Final = (np.arange(_MATCHES) * 1e-3 / _MATCHES).astype(np.float32)[None]
 
 
 def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> Tensor:
     """Packed points of pairs, (n, POINTS) twice -> (n, len(NUMBERS)). Any numbers will do; they are taken as whole ones
     from 0 to 2047."""
-    places, there, *signs = _unpack(ops, probes)
-    their_places, they_are_there, *their_signs = _unpack(ops, candidates)
-    matches, weight, flip = _matched(ops, signs, their_signs)
-    x, y, size, turn = ops.split(places, (1, 1, 1, 1))
-    u, v, their_size, their_turn = ops.split(matches @ their_places, (1, 1, 1, 1))
+    mine, theirs = _Points.unpacked(ops, probes), _Points.unpacked(ops, candidates)
+    matches, weight, flip = _matched(ops, mine, theirs)
+    matched = _stacked(ops, (theirs.x, theirs.y, theirs.size, theirs.turn), COUNT) @ ops.across(matches)
+    u, v, size, turn = _unstacked(ops, matched, 4, COUNT)
     way = flip * -2.0 + 1.0
-    x = x * way
-    table = ops.join([x, y, u, v, their_size - size, their_turn - (turn * way + flip * np.pi), weight])
-    best = _Matches(ops, ops.best(table, weight - _RANK.reshape(1, COUNT, 1), _MATCHES))
-    close = best.within(best.fitted(best.voted()), _FIRST_FIT)
-    every = _Matches(ops, table)
-    inliers = every.within(best.fitted(close), _LAST_FIT)
-    return ops.flat(ops.join(_said(ops, every, inliers, (x, y, there), (their_places, they_are_there))))
+    x = mine.x * way
+    columns = (x, mine.y, u, v, size - mine.size, turn - (mine.turn * way + flip * np.pi), weight)
+    best = ops.best(_stacked(ops, columns, COUNT), weight - _RANK, _MATCHES)
+    few = _Matches(ops, *_unstacked(ops, best, len(columns), _MATCHES))
+    close = few.within(few.fitted(few.voted()), _FIRST_FIT)
+    every = _Matches(ops, *columns)
+    inliers = every.within(few.fitted(close), _LAST_FIT)
+    return ops.join(_said(ops, every, inliers, mine, theirs))
 
 
 def whole(ops: Ops, packed: Tensor) -> Tensor:
@@ -64,39 +63,69 @@ def whole(ops: Ops, packed: Tensor) -> Tensor:
     return ops.apply("Floor", ops.maximum(ops.maximum(packed, 0.0) * -1.0, -_LARGEST) * -1.0)
 
 
-def _unpack(ops: Ops, packed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Places (n, COUNT, 4) as x, y, log of the size, angle; whether the point is there; its even and its odd
-    signs, +1 and -1, or 0 for one that is not there."""
-    x, y, shape, words = ops.split(ops.rows(whole(ops, packed), COUNT, POINT), (1, 1, 1, SIGN_NUMBERS))
-    size = ops.apply("Floor", shape * (1 / 64))
-    turn = shape - size * 64.0
-    there = ops.number(shape > 0.5)
-    bits = ops.apply("Floor", words @ _UNPACK) - ops.apply("Floor", words @ (_UNPACK / 2)) * 2.0
-    even, odd = ops.split((bits * 2.0 - 1.0) * there, (EVEN, SIGNS - EVEN))
-    return ops.join([x, y, size * (np.log(2) / 4), turn * (2 * np.pi / 64)]), there, even, odd
+def _stacked(ops: Ops, rows: Sequence[Tensor], width: int) -> Tensor:
+    """Some (n, width) -> (n, their number, width)"""
+    return ops.shaped(ops.join(rows), len(rows), width)
 
 
-def _matched(ops: Ops, signs: Sequence[Tensor], their_signs: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """Who matches whom, (n, COUNT, COUNT); how well, (n, COUNT, 1), 0 for who matches nobody; 1 for mirrored pairs."""
-    even, odd = (mine @ ops.across(theirs) for mine, theirs in zip(signs, their_signs, strict=True))
-    even = even - _TIES
+def _unstacked(ops: Ops, table: Tensor, rows: int, width: int) -> Sequence[Tensor]:
+    """(n, rows, width) -> each row (n, width)"""
+    return ops.split(ops.shaped(table, rows * width), (width,) * rows)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Points:
+    """Of the points of pictures, each (n, COUNT): place, logarithm of the size, angle, whether the point is there. Its
+    even and its odd signs, +1 and -1, or 0 for one that is not there: (n, COUNT, SIGNS / 2) each."""
+
+    x: Tensor
+    y: Tensor
+    size: Tensor
+    turn: Tensor
+    there: Tensor
+    even: Tensor
+    odd: Tensor
+
+    @classmethod
+    def unpacked(cls, ops: Ops, packed: Tensor) -> Self:
+        table = ops.shaped(whole(ops, packed), COUNT, POINT)
+        *place, words = ops.split(table, (1, 1, 1, SIGN_NUMBERS))
+        x, y, shape = (ops.shaped(each, COUNT) for each in place)
+        size = ops.apply("Floor", shape * (1 / 64))
+        turn = shape - size * 64.0
+        there = ops.number(shape > 0.5)
+        # Of a point that is not there, whatever the signs say, zeros are looked up.
+        words = words + ops.shaped(there * -(_LARGEST + 1) + (_LARGEST + 1), COUNT, 1)
+        even, odd = (
+            ops.shaped(ops.look(UNPACKED, each), COUNT, EVEN)
+            for each in ops.split(words, (SIGN_NUMBERS // 2, SIGN_NUMBERS // 2))
+        )
+        return cls(x, y, size * (np.log(2) / 4), turn * (2 * np.pi / 64), there, even, odd)
+
+
+def _matched(ops: Ops, mine: _Points, theirs: _Points) -> tuple[Tensor, Tensor, Tensor]:
+    """Who matches whom, (n, COUNT, COUNT); how well, (n, COUNT), 0 for who matches nobody; 1 for mirrored pairs, (n,
+    1)."""
+    even = mine.even @ ops.across(theirs.even) - _TIES
+    odd = mine.odd @ ops.across(theirs.odd)
     straight, weight = _mutual(ops, even + odd)
     mirrored, mirrored_weight = _mutual(ops, even - odd)
     better = ops.total(mirrored_weight * mirrored_weight, 1) > ops.total(weight * weight, 1)
-    flip = ops.number(better)
-    return straight + flip * (mirrored - straight), weight + flip * (mirrored_weight - weight), flip
+    matches = ops.either(ops.shaped(better, 1, 1), mirrored, straight)
+    return matches, ops.either(better, mirrored_weight, weight), ops.number(better)
 
 
 def _mutual(ops: Ops, agreement: Tensor) -> tuple[Tensor, Tensor]:
-    of_mine, of_theirs = ops.most(agreement, 2), ops.most(agreement, 1)
-    both_best = ops.equal(agreement, ops.maximum(ops.maximum(of_mine, of_theirs), _AGREEMENT - 0.8))
-    matches = ops.number(both_best)
-    return matches, ops.total(matches, 2) * (ops.apply("Round", of_mine) - (_AGREEMENT - 2)) * 0.5
+    of_mine, of_theirs = ops.shaped(ops.most(agreement, 2), COUNT), ops.most(agreement, 1)
+    enough = ops.shaped(ops.maximum(of_mine, _AGREEMENT - 0.8), COUNT, 1)
+    matches = ops.number(ops.equal(agreement, enough) & ops.equal(agreement, of_theirs))
+    count = ops.shaped(ops.total(matches, 2), COUNT)
+    return matches, count * (ops.apply("Round", of_mine) - (_AGREEMENT - 2)) * 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Fit:
-    """u = a x - b y, v = b x + a y around the `middle` x, y, u, v; each (n, 1, 1)."""
+    """u = a x - b y, v = b x + a y around the `middle` x, y, u, v; each (n, 1)."""
 
     a: Tensor
     b: Tensor
@@ -104,11 +133,13 @@ class _Fit:
 
 
 class _Matches:
-    """Places of matching points, each (n, matches, 1): x, y of the probe; u, v of the candidate."""
+    """Places of matching points, each (n, matches): x, y of the probe; u, v of the candidate."""
 
-    def __init__(self, ops: Ops, table: Tensor) -> None:
+    def __init__(  # noqa: PLR0913
+        self, ops: Ops, x: Tensor, y: Tensor, u: Tensor, v: Tensor, larger: Tensor, turned: Tensor, weight: Tensor
+    ) -> None:
         self._ops = ops
-        self.x, self.y, self.u, self.v, self._larger, turned, weight = ops.split(table, (1,) * 7)
+        self.x, self.y, self.u, self.v, self._larger = x, y, u, v, larger
         self._there = ops.number(weight > 0.25)
         self.weight = weight * self._there
         self._cosine, self._sine = ops.apply("Cos", turned), ops.apply("Sin", turned)
@@ -116,22 +147,31 @@ class _Matches:
     def voted(self) -> Tensor:
         """1 for who follows the proposal with the heaviest followers."""
         ops = self._ops
+        x, y, u, v = self.x, self.y, self.u, self.v
         scale = ops.apply("Exp", self._larger)
         a, b = scale * self._cosine, scale * self._sine
-        x, y, u, v, larger = (ops.across(t) - t for t in (self.x, self.y, self.u, self.v, self._larger))
-        beside, below = a * x - b * y - u, b * x + a * y - v
-        far = ops.apply("Sqrt", scale * (x * x + y * y))
-        allowed = far * _VOTE_SLACK + _VOTE
-        agree = (beside * beside + below * below < scale * allowed * allowed) & (
-            ops.apply("Abs", larger) < _SIZES_APART
-        )
-        alike = self._cosine @ ops.across(self._cosine) + self._sine @ ops.across(self._sine)
-        followers = ops.number(agree & (alike > _TURNED_APART)) * self._there
-        votes = followers @ self.weight - _VOTE_TIES
-        chosen = ops.number(ops.equal(votes, ops.most(votes, 1)))
-        return ops.across(ops.across(chosen) @ followers) * self._there
+        one = self._there * 0.0 + 1.0
 
-    def within(self, fit: "_Fit", pixels: float) -> Tensor:
+        def proposed(*pairs: tuple[Tensor, Tensor]) -> Tensor:
+            """Of products of what is the proposal's with what is the follower's, the sums: (n, _MATCHES, _MATCHES)."""
+            proposals, followers = (_stacked(ops, each, _MATCHES) for each in zip(*pairs, strict=True))
+            return ops.across(proposals) @ followers
+
+        beside = proposed((a, x), (b * -1.0, y), (one * -1.0, u), (u - a * x + b * y, one))
+        below = proposed((b, x), (a, y), (one * -1.0, v), (v - b * x - a * y, one))
+        square, twice = x * x + y * y, scale * -2.0
+        far = proposed((square * scale, one), (scale, square), (x * twice, x), (y * twice, y))
+        allowed = ops.apply("Sqrt", ops.maximum(far, 0.0)) * _VOTE_SLACK + _VOTE
+        near = beside * beside + below * below < ops.shaped(scale, _MATCHES, 1) * (allowed * allowed)
+        larger = ops.shaped(self._larger, 1, _MATCHES) - ops.shaped(self._larger, _MATCHES, 1)
+        alike = proposed((self._cosine, self._cosine), (self._sine, self._sine))
+        agree = near & (ops.apply("Abs", larger) < _SIZES_APART) & (alike > _TURNED_APART)
+        followers = ops.number(agree)
+        votes = ops.shaped(followers @ ops.shaped(self.weight, _MATCHES, 1), _MATCHES) * self._there - _VOTE_TIES
+        chosen = ops.number(ops.equal(votes, ops.most(votes, 1)))
+        return ops.shaped(ops.shaped(chosen, 1, _MATCHES) @ followers, _MATCHES) * self._there
+
+    def within(self, fit: _Fit, pixels: float) -> Tensor:
         """1 for who lies so near to where the transform puts it."""
         ops = self._ops
         x, y, u, v = (t - mean for t, mean in zip((self.x, self.y, self.u, self.v), fit.middle, strict=True))
@@ -142,7 +182,7 @@ class _Matches:
         as_large = ops.apply("Abs", self._larger - ops.apply("Log", scale)) < _SIZES_APART
         return ops.number(near & as_large & (alike > _TURNED_APART)) * self._there
 
-    def fitted(self, chosen: Tensor) -> "_Fit":
+    def fitted(self, chosen: Tensor) -> _Fit:
         """By least squares to the chosen."""
         middle = [self.mean(chosen, t) for t in (self.x, self.y, self.u, self.v)]
         x, y, u, v = (t - mean for t, mean in zip((self.x, self.y, self.u, self.v), middle, strict=True))
@@ -155,8 +195,8 @@ class _Matches:
         return ops.total(chosen * values, 1) / ops.maximum(ops.total(chosen, 1), 1.0)
 
 
-def _said(ops: Ops, found: _Matches, inliers: Tensor, mine: Sequence[Tensor], theirs: Sequence[Tensor]) -> list[Tensor]:
-    """The numbers, each (n, 1, 1). `mine`: x, y and presence of all points; `theirs`: places and presence."""
+def _said(ops: Ops, found: _Matches, inliers: Tensor, mine: _Points, theirs: _Points) -> list[Tensor]:
+    """The numbers, each (n, 1)."""
     fit = found.fitted(inliers)
     x, y, u, v = (t - mean for t, mean in zip((found.x, found.y, found.u, found.v), fit.middle, strict=True))
 
@@ -164,13 +204,13 @@ def _said(ops: Ops, found: _Matches, inliers: Tensor, mine: Sequence[Tensor], th
         pp, qq, pq = (found.mean(inliers, t) for t in (p * p, q * q, p * q))
         return ops.apply("Sqrt", ops.maximum(pp * qq - pq * pq, 0.0)) * _AREA
 
-    across, down = mine[0] - fit.middle[0], mine[1] - fit.middle[1]
-    places = fit.a * across - fit.b * down, fit.b * across + fit.a * down
-    visible = mine[2]
-    for place, middle, all_of in zip(places, fit.middle[2:], ops.split(theirs[0], (1, 1, 1, 1))[:2], strict=True):
+    # All points, not only those that match.
+    places = fit.a * x - fit.b * y, fit.b * x + fit.a * y
+    visible = mine.there
+    for place, middle, all_of in zip(places, fit.middle[2:], (theirs.x, theirs.y), strict=True):
         moved = place + middle
         # A point that is not there lies at 0, 0, which takes the box to the picture's own corner: no harm.
-        least = ops.most(all_of * -1.0 * theirs[1], 1) * -1.0
+        least = ops.most(all_of * -1.0 * theirs.there, 1) * -1.0
         visible = visible * ops.number((moved > least - _LAST_FIT) & (moved < ops.most(all_of, 1) + _LAST_FIT))
     count = ops.total(inliers, 1)
     share = count / ops.maximum(ops.maximum(ops.total(visible, 1), count), _FEWEST)

@@ -21,7 +21,7 @@ from typing import Final, Self
 import numpy as np
 
 from neardup.embedder.signs import MIRRORED, SIGN_NUMBERS, SIGNS
-from neardup.points.packing import POINT, POINTS, unpacking
+from neardup.points.packing import BITS, POINT, POINTS, UNPACKED
 from neardup.types import PairBatch, Vector
 from scorer.fusion import evidence
 from scorer.geometry import NUMBERS, geometry, whole
@@ -46,7 +46,6 @@ _LAST_NEEDED: Final = (_FEWEST - 1) * POINT + 2
 """Which of its numbers is above 0 then."""
 _TINY: Final = 1e-12
 _ONE_WAY: Final = MIRRORED.astype(np.float32)[:, None]
-_UNPACK: Final = unpacking(SIGNS)
 _SPREAD: Final = np.repeat(np.eye(WEIGHINGS, dtype=np.float32) * np.float32(SHARPNESS), KNOTS, axis=1)
 
 
@@ -93,7 +92,7 @@ class Network:
 def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
     """Of score embeddings, (n, dimension) twice, and overlaps, (n, 1): shape (n, 1). Of arrays or of tensors."""
     columns = evidence(ops, *seen(ops, network.sight, probe, candidate, overlap))
-    return columns @ ops.column(network.trust) + network.start
+    return columns @ ops.shaped(network.trust, 1) + network.start
 
 
 def seen(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
@@ -116,19 +115,17 @@ def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: T
     difference = mine - theirs
     hidden = ops.apply("Softplus", (difference * difference) @ network.metric + network.offsets)
     bits, their_bits = (_bits(ops, ops.part(each, content, content + SIGN_NUMBERS)) for each in (probe, candidate))
-    unlike = bits - their_bits
     # 1 where signs are alike, -1 where not.
-    agreed = unlike * unlike * -2.0 + 1.0
+    agreed = bits * their_bits
     both_ways = agreed @ (network.sign_weights * (1 - _ONE_WAY))
     one_way = ops.apply("Abs", agreed @ (network.sign_weights * _ONE_WAY))
     rises = ops.apply("Softplus", (both_ways + one_way) @ _SPREAD + network.knots)
     lengths = ops.apply("Sqrt", ops.total(mine * mine, 1)) * ops.apply("Sqrt", ops.total(theirs * theirs, 1))
     cosine = ops.total(mine * theirs, 1) / ops.maximum(lengths, _TINY)
     shared = ops.apply("Log", overlap * _OVERLAP_SCALE + 1.0)
-    return ops.join([hidden, rises, cosine, shared]) @ ops.column(network.weights) + network.bias
+    return ops.join([hidden, rises, cosine, shared]) @ ops.shaped(network.weights, 1) + network.bias
 
 
 def _bits(ops: Ops, numbers: Tensor) -> Tensor:
-    """Of packed signs, 1 or 0: (n, SIGNS)."""
-    numbers = whole(ops, numbers)
-    return ops.apply("Floor", numbers @ _UNPACK) - ops.apply("Floor", numbers @ (_UNPACK / 2)) * 2.0
+    """Of packed signs, 1 or -1: (n, SIGNS)."""
+    return ops.part(ops.shaped(ops.look(UNPACKED, whole(ops, numbers)), SIGN_NUMBERS * BITS), 0, SIGNS)

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from neardup.types import Vector
 from scorer.ops import Tensor
 
 __all__ = ["Graph", "Node"]
@@ -52,6 +53,7 @@ class Graph:
     def __init__(self) -> None:
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, npt.NDArray[np.generic]] = {}
+        self._unnamed: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._count = 0
 
     def node(self, kind: str, *inputs: Tensor, **attributes: Any) -> Node:
@@ -98,11 +100,14 @@ class Graph:
     def across(self, x: Tensor) -> Tensor:
         return self.node("Transpose", x, perm=[0, 2, 1])
 
-    def column(self, x: Tensor) -> Tensor:
-        return self.node("Unsqueeze", x, _whole(1))
+    def shaped(self, x: Tensor, *lengths: int) -> Tensor:
+        return self.node("Reshape", x, _whole(-1, *lengths))
 
-    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
-        return self.node("Reshape", x, _whole(-1, count, width))
+    def look(self, table: Vector, places: Tensor) -> Tensor:
+        return self.node("Gather", table, self.node("Cast", places, to=TensorProto.INT32), axis=0)
+
+    def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return self.node("Where", which, x, y)
 
     def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
         return self._write("Split", (x, _whole(*widths)), len(widths), {"axis": -1})
@@ -115,13 +120,11 @@ class Graph:
 
     def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
         _, order = self._write("TopK", (keys, _whole(count)), 2, {"axis": 1})
-        # GatherElements wants the place for every column.
-        width = self.node("Slice", self.node("Shape", x), _whole(2), _whole(3))
-        ones = self.node("Concat", _whole(1, 1), width, axis=0)
-        return self.node("GatherElements", x, self.node("Expand", order, ones), axis=1)
-
-    def flat(self, x: Tensor) -> Tensor:
-        return self.node("Squeeze", x, _whole(1))
+        # GatherElements wants the place for every row.
+        rows = self.node("Slice", self.node("Shape", x), _whole(1), _whole(2))
+        lengths = self.node("Concat", _whole(1), rows, _whole(1), axis=0)
+        order = self.node("Expand", self.node("Unsqueeze", order, _whole(1)), lengths)
+        return self.node("GatherElements", x, order, axis=2)
 
     def where(
         self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
@@ -143,9 +146,13 @@ class Graph:
         if isinstance(value, Node):
             return value.name
         array = np.asarray(value)
-        name = f"c{len(self._constants)}"
-        self._constants[name] = array if array.dtype == np.int64 else array.astype(np.float32)
-        return name
+        array = array if array.dtype == np.int64 else array.astype(np.float32)
+        # Equal ones are written once.
+        key = (str(array.dtype), array.shape, array.tobytes())
+        if key not in self._unnamed:
+            self._unnamed[key] = f"c{len(self._unnamed)}"
+            self._constants[self._unnamed[key]] = array
+        return self._unnamed[key]
 
 
 def _whole(*values: int) -> npt.NDArray[np.int64]:

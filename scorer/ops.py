@@ -10,6 +10,8 @@ from typing import Any, Final, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from neardup.types import Vector
+
 __all__ = ["NUMPY", "Ops", "Tensor"]
 
 Tensor = Any
@@ -32,11 +34,14 @@ class Ops(Protocol):
     def across(self, x: Tensor) -> Tensor:
         """Rows and columns exchanged."""
 
-    def column(self, x: Tensor) -> Tensor:
-        """(rows,) -> (rows, 1)"""
+    def shaped(self, x: Tensor, *lengths: int) -> Tensor:
+        """The same numbers in the shape (any, *lengths)."""
 
-    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
-        """(pairs, count * width) -> (pairs, count, width)"""
+    def look(self, table: Vector, places: Tensor) -> Tensor:
+        """Of places in a constant table, (rows, width), the rows: one axis more."""
+
+    def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        """x where it is true, y where not."""
 
     def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
         """By columns."""
@@ -48,10 +53,7 @@ class Ops(Protocol):
         """By columns."""
 
     def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
-        """The rows with the largest keys, (pairs, rows, 1)."""
-
-    def flat(self, x: Tensor) -> Tensor:
-        """(pairs, 1, columns) -> (pairs, columns)"""
+        """The columns of (pairs, rows, columns) with the largest keys, (pairs, columns)."""
 
     def where(
         self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
@@ -85,11 +87,14 @@ class _Numpy:
     def across(self, x: Tensor) -> Tensor:
         return x.transpose(0, 2, 1)
 
-    def column(self, x: Tensor) -> Tensor:
-        return x[:, None]
+    def shaped(self, x: Tensor, *lengths: int) -> Tensor:
+        return x.reshape(-1, *lengths)
 
-    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
-        return x.reshape(-1, count, width)
+    def look(self, table: Vector, places: Tensor) -> Tensor:
+        return table[places.astype(np.int32)]
+
+    def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return np.where(which, x, y)
 
     def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
         return np.split(x, np.cumsum(widths)[:-1], axis=-1)
@@ -102,10 +107,7 @@ class _Numpy:
 
     def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
         order: npt.NDArray[np.intp] = np.argsort(-keys, axis=1, kind="stable")[:, :count]
-        return np.take_along_axis(x, order, axis=1)
-
-    def flat(self, x: Tensor) -> Tensor:
-        return x[:, 0]
+        return np.take_along_axis(x, order[:, None, :], axis=2)
 
     def where(
         self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int

@@ -17,7 +17,7 @@ __all__ = ["OnnxModel"]
 _LANES: Final = 16
 """Batches are filled up to a multiple of this: in a vector's tail the same pair could get another last bit."""
 
-_BLOCK: Final = 256
+_BLOCK: Final = 512
 """Rows computed at a time: what lies between the layers stays small, and in the processor's cache."""
 
 Shapes = dict[str, tuple[int, ...]]

@@ -8,6 +8,7 @@ from typing import Final
 
 import tensorflow as tf
 
+from neardup.types import Vector
 from scorer.ops import Ops, Tensor
 
 __all__ = ["TENSORFLOW"]
@@ -37,11 +38,14 @@ class _TensorFlow:
     def across(self, x: Tensor) -> Tensor:
         return tf.linalg.matrix_transpose(x)
 
-    def column(self, x: Tensor) -> Tensor:
-        return tf.reshape(x, (-1, 1))
+    def shaped(self, x: Tensor, *lengths: int) -> Tensor:
+        return tf.reshape(x, (-1, *lengths))
 
-    def rows(self, x: Tensor, count: int, width: int) -> Tensor:
-        return tf.reshape(x, (-1, count, width))
+    def look(self, table: Vector, places: Tensor) -> Tensor:
+        return tf.gather(table, tf.cast(places, tf.int32))
+
+    def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
+        return tf.where(which, x, y)
 
     def split(self, x: Tensor, widths: Sequence[int]) -> Sequence[Tensor]:
         parts: Sequence[Tensor] = tf.split(x, list(widths), axis=-1)
@@ -54,10 +58,7 @@ class _TensorFlow:
         return tf.concat(parts, axis=-1)
 
     def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
-        return tf.gather(x, tf.math.top_k(keys[:, :, 0], count).indices, batch_dims=1)
-
-    def flat(self, x: Tensor) -> Tensor:
-        return x[:, 0]
+        return tf.gather(x, tf.math.top_k(keys, count).indices, axis=2, batch_dims=1)
 
     def where(
         self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int

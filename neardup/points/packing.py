@@ -12,7 +12,7 @@ import numpy.typing as npt
 from neardup.points.describe import COUNT
 from neardup.points.scale_space import Floats
 
-__all__ = ["BITS", "EVEN", "POINT", "POINTS", "SIGNS", "SIGN_NUMBERS", "numbers_for", "pack", "unpacking"]
+__all__ = ["BITS", "EVEN", "POINT", "POINTS", "SIGNS", "SIGN_NUMBERS", "UNPACKED", "numbers_for", "pack"]
 
 BITS: Final = 11
 """Of a number."""
@@ -25,6 +25,13 @@ once."""
 POINT: Final = 3 + SIGN_NUMBERS
 POINTS: Final = COUNT * POINT
 """Numbers of all points of a picture."""
+
+_VALUES: Final = np.arange(2**BITS)[:, None]
+UNPACKED: Final[Floats] = np.concatenate(
+    [(_VALUES >> np.arange(BITS) & 1) * 2 - 1, np.zeros((2**BITS, BITS), np.int64)]
+).astype(np.float32)
+"""Of a number its bits, the lowest first, 1 for a set one and -1 for the others: shape (2 * 2048, BITS). Behind them
+zeros, for numbers that stand for nothing once 2048 is added to them."""
 
 
 def numbers_for(bits: int) -> int:
@@ -39,11 +46,3 @@ def pack(bits: npt.NDArray[np.bool_]) -> Floats:
     whole[:, :width] = bits
     numbers: Floats = (whole.reshape(count, -1, BITS) @ (2.0 ** np.arange(BITS))).astype(np.float32)
     return numbers
-
-
-def unpacking(bits: int) -> Floats:
-    """Shape (numbers_for(bits), bits), U: the bits of a row of numbers are floor(row @ U) - 2 * floor(row @ U / 2),
-    each number shifted so far that the bit is its last, less twice what is above it."""
-    shifts = np.tile(2.0 ** -np.arange(BITS), numbers_for(bits))
-    matrix: Floats = (np.repeat(np.eye(numbers_for(bits)), BITS, axis=1) * shifts)[:, :bits].astype(np.float32)
-    return matrix
