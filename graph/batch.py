@@ -9,7 +9,7 @@ import numpy as np
 from graph.recent import RecentImages, Remembered
 from neardup.lsh import overlaps_of_each
 from neardup.ports import PairScorer
-from neardup.types import Match, PairBatch, Proposal, Vector
+from neardup.types import Match, PairBatch, Proposal
 
 __all__ = ["BEFORE", "Item", "plan_batch"]
 
@@ -34,8 +34,7 @@ def plan_batch(
 ) -> list[Item]:
     """One item a proposal, in order; all pairs are scored in one request. Raises ScorerUnavailableError."""
     near = _near(batch, recent, minimum_overlap)
-    pairs = [(proposal.score, one) for (_, proposal), found in zip(batch, near, strict=True) for one, _ in found]
-    values, model_version = _score(scorer, pairs)
+    values, model_version = _score(scorer, batch, near)
     scores = iter(values)
     return [
         Item(
@@ -68,14 +67,18 @@ def _near(
     return near
 
 
-def _score(scorer: PairScorer, pairs: Sequence[tuple[Vector, Remembered]]) -> tuple[list[float], int]:
-    if not pairs:
+def _score(
+    scorer: PairScorer, batch: Sequence[tuple[int, Proposal]], near: Sequence[Sequence[tuple[Remembered, int]]]
+) -> tuple[list[float], int]:
+    candidates = [one for found in near for one, _ in found]
+    if not candidates:
         return [], 0
     scored = scorer.score(
         PairBatch(
-            probes=np.stack([probe for probe, _ in pairs]),
-            candidates=np.stack([one.score for _, one in pairs]),
-            overlap=np.array([one.overlap for _, one in pairs], dtype=np.int32),
+            probes=np.stack([proposal.score for _, proposal in batch]),
+            candidates=np.stack([one.score for one in candidates]),
+            probe_of=np.repeat(np.arange(len(batch)), [len(found) for found in near]),
+            overlap=np.array([one.overlap for one in candidates], dtype=np.int32),
         )
     )
     return scored.values.tolist(), scored.model_version

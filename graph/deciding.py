@@ -212,7 +212,7 @@ class Decider:
         image = self._known.codes_of([head])[head]
         overlap = overlaps(proposal.query, image.code[None, :])
         scored = self._scorer.score(
-            PairBatch(probes=proposal.score[None, :], candidates=image.score[None, :], overlap=overlap)
+            PairBatch.of_pairs(probes=proposal.score[None, :], candidates=image.score[None, :], overlap=overlap)
         )
         if scored.model_version != proposal.model_version:
             raise _SearchAgainError

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from neardup.clusters import placement_of
 from neardup.entries import Decision
 from neardup.lsh import overlaps_of_each
-from neardup.types import ClusterId, ClusterInfo, Code, ImageId, Placement, Vector
+from neardup.types import ClusterId, ClusterInfo, Code, Half, ImageId, Placement
 
 __all__ = ["ImagesAfter", "RecentImages", "RecentPlacements", "Remembered"]
 
@@ -22,7 +22,7 @@ class Remembered:
 
     image_id: ImageId
     code: Code
-    score: Vector
+    score: Half
     overlap: int
 
 
@@ -36,7 +36,7 @@ class RecentImages:
         self._seqs = np.zeros(capacity, dtype=np.int64)
         self._searchable = np.zeros(capacity, dtype=np.bool_)
         self._codes: Code | None = None
-        self._scores: Vector | None = None
+        self._scores: Half | None = None
         self._rows: dict[ImageId, int] = {}
         self._next = 0
 
@@ -45,12 +45,12 @@ class RecentImages:
         """Every image decided after this seq is here."""
         return self._since
 
-    def add(self, image_id: ImageId, *, seq: int, code: Code, score: Vector, searchable: bool = True) -> None:
+    def add(self, image_id: ImageId, *, seq: int, code: Code, score: Half, searchable: bool = True) -> None:
         """Remember an image just decided; forgets the oldest one when full. A newer version replaces the older. One
         that is not `searchable` is known, but `after` does not give it, as no search would."""
         if self._codes is None or self._scores is None:
             self._codes = np.zeros((self._capacity, code.shape[0]), dtype=code.dtype)
-            self._scores = np.zeros((self._capacity, score.shape[0]), dtype=np.float32)
+            self._scores = np.zeros((self._capacity, score.shape[0]), dtype=np.float16)
         old = self._rows.pop(image_id, None)
         if old is not None:
             self._seqs[old] = 0

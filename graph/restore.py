@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from graph.recent import RecentImages
 from neardup.entries import Decision, ImageErased
 from neardup.ports import CandidateSearch, Ledger, ProposalLog
-from neardup.types import Code, ImageId, Position, Proposal, Vector
+from neardup.types import Code, Half, ImageId, Position, Proposal
 
 __all__ = ["Past", "restore"]
 
@@ -41,7 +41,7 @@ def restore(ledger: Ledger, proposals: ProposalLog, search: CandidateSearch, *, 
     stored = search.images(sorted(moved)) if moved else {}
     since = max([since, *_unknown(decisions, known, set(stored))])
     recent = RecentImages(capacity=window, since=since)
-    codes: dict[ImageId, tuple[Code, Vector]] = {
+    codes: dict[ImageId, tuple[Code, Half]] = {
         image_id: (image.code, image.score) for image_id, image in stored.items()
     }
     for decision in decisions:

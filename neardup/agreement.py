@@ -12,7 +12,7 @@ from typing import Literal
 from neardup.clusters import ClusterState
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, Code, ImageId, Member, Placement, Segment, Vector
+from neardup.types import ClusterId, ClusterInfo, Code, Half, ImageId, Member, Placement, Segment
 
 __all__ = [
     "ClusterEntry",
@@ -301,7 +301,7 @@ def compare_index(
             yield Disagreement(place="index", kind="differs", subject=image_id, detail="; ".join(wrong))
 
 
-def digest_of_content(code: Code, score: Vector) -> bytes:
+def digest_of_content(code: Code, score: Half) -> bytes:
     """16 bytes that differ when the code or the score embedding, as the index stores them, do."""
     digest = hashlib.blake2b(code.astype("<u2").tobytes(), digest_size=16)
     digest.update(score.astype("<f2").tobytes())

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from neardup.ports import PairScorer
-from neardup.types import Candidate, CandidateList, Match, PairBatch, Vector
+from neardup.types import Candidate, CandidateList, Half, Match, PairBatch, Vector
 
 __all__ = ["score_candidates"]
 
 
 def score_candidates(
-    scorer: PairScorer, probes: Sequence[Vector], found: Sequence[CandidateList], *, keep: int | None = None
+    scorer: PairScorer, probes: Sequence[Half], found: Sequence[CandidateList], *, keep: int | None = None
 ) -> tuple[list[tuple[Match, ...]], int]:
     """The matches of each probe, best score first (then overlap, then id), the first `keep` or all, and the model
     version that scored them.
@@ -42,15 +42,14 @@ def _best(candidates: Sequence[Candidate], values: Vector, keep: int | None) -> 
     return tuple(matches[:keep])
 
 
-def _pairs(probes: Sequence[Vector], found: Sequence[CandidateList]) -> PairBatch:
+def _pairs(probes: Sequence[Half], found: Sequence[CandidateList]) -> PairBatch:
     """Every probe against each of its candidates, one row a pair."""
     counts = [len(candidates.candidates) for candidates in found]
     rows = [candidate for candidates in found for candidate in candidates.candidates]
-    if not rows:
-        empty = np.empty((0, probes[0].shape[0]), dtype=np.float32)
-        return PairBatch(probes=empty, candidates=empty, overlap=np.empty(0, dtype=np.int32))
+    scores = [candidate.score for candidate in rows]
     return PairBatch(
-        probes=np.repeat(np.stack(probes), counts, axis=0),
-        candidates=np.stack([candidate.score for candidate in rows]),
+        probes=np.stack(probes),
+        candidates=np.stack(scores) if scores else np.empty((0, len(probes[0])), np.float16),
+        probe_of=np.repeat(np.arange(len(probes)), counts),
         overlap=np.array([candidate.overlap for candidate in rows], dtype=np.int32),
     )

@@ -24,7 +24,7 @@ from pydantic import (
 
 from neardup.errors import InvalidMessageError
 from neardup.metadata import check_metadata
-from neardup.types import ClusterId, Image, ImageId, Vector
+from neardup.types import ClusterId, Half, Image, ImageId, Vector
 
 __all__ = [
     "Base64",
@@ -88,7 +88,7 @@ def _codec(wire: str, native: type[np.generic]) -> tuple[BeforeValidator, PlainS
 
 
 FloatArray = Annotated[np.ndarray, *_codec("<f4", np.float32)]
-HalfArray = Annotated[np.ndarray, *_codec("<f2", np.float32)]
+HalfArray = Annotated[np.ndarray, *_codec("<f2", np.float16)]
 Base64 = Annotated[
     bytes,
     BeforeValidator(_decoded),
@@ -250,6 +250,7 @@ class ClusterMove(Message):
         return self.model_dump_json(by_alias=True).encode()
 
 
-def half(vector: Vector) -> Vector:
-    """A vector rounded to what float16 keeps: scoring uses the stored value everywhere, so every run agrees."""
-    return vector.astype(np.float16).astype(np.float32)
+def half(vector: Vector) -> Half:
+    """As it is stored and scored. What float16 cannot hold becomes infinite."""
+    with np.errstate(over="ignore"):
+        return vector.astype(np.float16)

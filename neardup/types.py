@@ -4,8 +4,8 @@ Words are those of docs/words.md. Arrays in these values are never written to af
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, NewType
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, NewType, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,7 @@ __all__ = [
     "ClusterInfo",
     "Code",
     "Embeddings",
+    "Half",
     "Image",
     "ImageId",
     "IndexedImage",
@@ -45,6 +46,9 @@ LshTerm = NewType("LshTerm", str)
 
 Vector = npt.NDArray[np.float32]
 """One embedding, shape (dimension,), or several, shape (n, dimension)."""
+
+Half = npt.NDArray[np.float16]
+"""The same as it is stored and scored, so every run agrees."""
 
 Code = npt.NDArray[np.unsignedinteger[Any]]
 """LSH terms as numbers: of one image, shape (tables + words,); of several, shape (n, tables + words). First the bucket
@@ -80,7 +84,7 @@ class IndexedImage:
     version: int
     seq: int
     code: Code
-    score: Vector
+    score: Half
     metadata: Mapping[str, str] = field(default_factory=dict)
     searchable: bool = True
 
@@ -114,7 +118,7 @@ class Candidate:
 
     image_id: ImageId
     overlap: int
-    score: Vector
+    score: Half
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -135,11 +139,26 @@ class CandidateList:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class PairBatch:
-    """`n` pairs to score: `probes` and `candidates` of shape (n, dimension), `overlap` of shape (n,), int32."""
+    """`n` pairs to score: `candidates` of shape (n, dimension), each with the row of its probe in `probes`, of shape
+    (m, dimension); `probe_of` and `overlap` of shape (n,). Best with the candidates of a probe one after the other."""
 
-    probes: Vector
-    candidates: Vector
+    probes: Half
+    candidates: Half
+    probe_of: npt.NDArray[np.intp]
     overlap: npt.NDArray[np.int32]
+
+    @classmethod
+    def of_pairs(cls, probes: Vector | Half, candidates: Vector | Half, overlap: npt.NDArray[np.int32]) -> Self:
+        """Of as many probes as candidates, of any precision."""
+        rounded = probes.astype(np.float16), candidates.astype(np.float16)
+        return cls(probes=rounded[0], candidates=rounded[1], probe_of=np.arange(len(probes)), overlap=overlap)
+
+    def __len__(self) -> int:
+        return len(self.candidates)
+
+    def part(self, rows: slice | npt.NDArray[np.intp]) -> Self:
+        """Some of the pairs."""
+        return replace(self, candidates=self.candidates[rows], probe_of=self.probe_of[rows], overlap=self.overlap[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -181,7 +200,7 @@ class Proposal:
     version: int
     run: int
     query: Code
-    score: Vector
+    score: Half
     metadata: Mapping[str, str]
     searched_seq: int
     candidate_limit: int

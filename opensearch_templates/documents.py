@@ -14,7 +14,7 @@ import pybase64
 
 from neardup.lsh import terms
 from neardup.times import epoch_ms
-from neardup.types import ImageId, IndexedImage, Position, Vector
+from neardup.types import Half, ImageId, IndexedImage, Position
 from neardup.words import pack, unpack
 
 __all__ = [
@@ -68,12 +68,12 @@ def image_of_fields(fields: Mapping[str, Sequence[Any]]) -> IndexedImage:
     )
 
 
-def scores_of_fields(rows: Sequence[Mapping[str, Sequence[Any]]]) -> list[Vector]:
-    """The score embeddings of several rows of doc values, each float32 of shape (dimension,); all of one dimension."""
+def scores_of_fields(rows: Sequence[Mapping[str, Sequence[Any]]]) -> list[Half]:
+    """The score embeddings of several rows of doc values, each of shape (dimension,); all of one dimension."""
     if not rows:
         return []
     joined = b"".join(_decode(row["score"][0]) for row in rows)
-    return list(np.frombuffer(joined, dtype="<f2").astype(np.float32).reshape(len(rows), -1))
+    return list(np.frombuffer(joined, dtype="<f2").astype(np.float16, copy=False).reshape(len(rows), -1))
 
 
 def document_of_position(position: Position) -> dict[str, int]:

@@ -14,6 +14,7 @@ from neardup.types import (
     ClusterInfo,
     Code,
     Embeddings,
+    Half,
     ImageId,
     IndexedImage,
     Match,
@@ -23,7 +24,6 @@ from neardup.types import (
     Placement,
     Probe,
     SearchFilter,
-    Vector,
 )
 from query.explain import Explanation, cut_by
 from query.heads import Heads
@@ -195,7 +195,7 @@ class SimilarImages:
         shared = tuple(term for term in terms_asked if term in own)
         overlap = np.array([len(shared)], dtype=np.int32)
         scored = self._scorer.score(
-            PairBatch(probes=asked.score[None, :], candidates=image.score[None, :], overlap=overlap)
+            PairBatch.of_pairs(probes=asked.score[None, :], candidates=image.score[None, :], overlap=overlap)
         )
         kept = everything.candidates[: self._candidate_limit]
         return Explanation(
@@ -227,7 +227,7 @@ class _Asked:
     """What is asked for: terms, shape (tables + words, 1 + probes), and the score embedding, shape (dimension,)."""
 
     query: Code
-    score: Vector
+    score: Half
 
 
 def _asked_again(image: IndexedImage) -> _Asked:

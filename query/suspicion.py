@@ -97,14 +97,17 @@ class SuspiciousClusters:
     def _sampled_score(self, info: ClusterInfo) -> tuple[float | None, int, float]:
         """Mean score over all pairs of a sample, the size of the sample, and the bound of the model that scored it."""
         images = list(self._search.images(self._sample(info)).values())
-        pairs = list(combinations(images, 2))
+        pairs = list(combinations(range(len(images)), 2))
         bound = self._settings.score_bound
         if not pairs:
             return None, len(images), bound or 0.0
+        scores, codes = (np.stack(column) for column in zip(*((each.score, each.code) for each in images), strict=True))
+        one, other = np.array(pairs).T
         batch = PairBatch(
-            probes=np.stack([one.score for one, _ in pairs]),
-            candidates=np.stack([other.score for _, other in pairs]),
-            overlap=np.array([np.count_nonzero(one.code == other.code) for one, other in pairs], dtype=np.int32),
+            probes=scores,
+            candidates=scores[other],
+            probe_of=one,
+            overlap=(codes[one] == codes[other]).sum(axis=1, dtype=np.int32),
         )
         scored = self._scorer.score(batch)
         if bound is None:

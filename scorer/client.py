@@ -1,7 +1,7 @@
 """The PairScorer that asks a PredictionService: TensorFlow Serving in production, the embedded one on a laptop."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +15,7 @@ from neardup.ports import Calibration
 from neardup.types import PairBatch, Scores, Vector
 from scorer import calibration, wire
 from scorer.endpoints import Endpoint, Endpoints, Tls
+from scorer.groups import GROUP, grouped
 from scorer.layout import version_folder
 from scorer.tensors import encode_request
 
@@ -71,14 +72,16 @@ class TensorFlowServingScorer:
 
     def score(self, batch: PairBatch) -> Scores:
         """See PairScorer. Raises ScorerUnavailableError; ConfigError when the model refuses the shape of the inputs."""
-        if len(batch.probes) == 0:
+        if len(batch) == 0:
             return Scores(values=np.empty(0, np.float32), model_version=self.served_version())
+        arrays, places = grouped(batch)
         for race in range(_VERSION_RACES):
             # While a new version comes, servers may differ for a moment: then one of them answers everything.
-            answers = self._answers(batch, spread=race == 0)
+            answers = self._answers(arrays, spread=race == 0)
             versions = {answer.model_spec.version.value for answer in answers}
             if len(versions) == 1:
-                return Scores(values=self._values(answers, len(batch.probes)), model_version=versions.pop())
+                values = self._values(answers, arrays[wire.OVERLAP].size)[places]
+                return Scores(values=values, model_version=versions.pop())
         raise ScorerUnavailableError(f"{self._model_name}: the model keeps changing while a batch is scored")
 
     def served_version(self) -> int:
@@ -110,15 +113,17 @@ class TensorFlowServingScorer:
     ) -> None:
         self.close()
 
-    def _answers(self, batch: PairBatch, *, spread: bool) -> list[Any]:
-        """The answers to all parts of a batch, in order; the parts are under way at the same time."""
+    def _answers(self, arrays: Mapping[str, wire.Array], *, spread: bool) -> list[Any]:
+        """The answers to all parts of the inputs, in order; the parts are under way at the same time."""
+        at_once = max(1, self._batch_rows // GROUP)
         deadline = time.monotonic() + self._timeout
         first = self._endpoints.in_turn()
         calls: list[_Call] = []
         try:
-            for start in range(0, len(batch.probes), self._batch_rows):
+            for start in range(0, len(arrays[wire.OVERLAP]), at_once):
                 endpoints = self._endpoints.in_turn() if spread and start else first
-                request = self._request(batch, slice(start, start + self._batch_rows))
+                part = {name: array[start : start + at_once] for name, array in arrays.items()}
+                request = encode_request(self._spec, part)
                 calls.append(_Call(request, endpoints, _sent(request, endpoints, deadline)))
             return [self._answer(call, deadline) for call in calls]
         finally:
@@ -149,17 +154,13 @@ class TensorFlowServingScorer:
             raise ConfigError(f"model {self._model_name} at {address} refuses the request: {details}") from error
         raise ScorerUnavailableError(f"{address}: {code.name}: {details}") from error
 
-    def _request(self, batch: PairBatch, rows: slice) -> bytes:
-        arrays = (batch.probes[rows], batch.candidates[rows], batch.overlap[rows, None].astype(np.float32))
-        return encode_request(self._spec, dict(zip(wire.INPUTS, arrays, strict=True)))
-
-    def _values(self, answers: Sequence[Any], rows: int) -> Vector:
+    def _values(self, answers: Sequence[Any], count: int) -> Vector:
         try:
-            values = np.concatenate([wire.array_of(answer.outputs[wire.OUTPUT]).ravel() for answer in answers])
+            values: Vector = np.concatenate([wire.array_of(answer.outputs[wire.OUTPUT]).ravel() for answer in answers])
         except ValueError as exc:
             raise ScorerUnavailableError(f"{self._model_name}: output {wire.OUTPUT} {exc}") from exc
-        if len(values) != rows or not np.all((values >= 0) & (values <= 1)):
-            raise ScorerUnavailableError(f"{self._model_name}: output {wire.OUTPUT} is not {rows} probabilities")
+        if len(values) != count or not np.all((values >= 0) & (values <= 1)):
+            raise ScorerUnavailableError(f"{self._model_name}: output {wire.OUTPUT} is not {count} probabilities")
         return values
 
 

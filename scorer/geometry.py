@@ -51,9 +51,9 @@ def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> Tensor:
     x = mine.x * way
     columns = (x, mine.y, u, v, size - mine.size, turn - (mine.turn * way + flip * np.pi), weight)
     best = ops.best(_stacked(ops, columns, COUNT), weight - _RANK, _MATCHES)
-    few = _Matches(ops, *_unstacked(ops, best, len(columns), _MATCHES))
+    few = _Matches(ops, _unstacked(ops, best, len(columns), _MATCHES))
     close = few.within(few.fitted(few.voted()), _FIRST_FIT)
-    every = _Matches(ops, *columns)
+    every = _Matches(ops, columns)
     inliers = every.within(few.fitted(close), _LAST_FIT)
     return ops.join(_said(ops, every, inliers, mine, theirs))
 
@@ -135,11 +135,9 @@ class _Fit:
 class _Matches:
     """Places of matching points, each (n, matches): x, y of the probe; u, v of the candidate."""
 
-    def __init__(  # noqa: PLR0913
-        self, ops: Ops, x: Tensor, y: Tensor, u: Tensor, v: Tensor, larger: Tensor, turned: Tensor, weight: Tensor
-    ) -> None:
+    def __init__(self, ops: Ops, columns: Sequence[Tensor]) -> None:
         self._ops = ops
-        self.x, self.y, self.u, self.v, self._larger = x, y, u, v, larger
+        self.x, self.y, self.u, self.v, self._larger, turned, weight = columns
         self._there = ops.number(weight > 0.25)
         self.weight = weight * self._there
         self._cosine, self._sine = ops.apply("Cos", turned), ops.apply("Sin", turned)

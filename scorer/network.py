@@ -45,7 +45,9 @@ _FEWEST: Final = 3
 _LAST_NEEDED: Final = (_FEWEST - 1) * POINT + 2
 """Which of its numbers is above 0 then."""
 _TINY: Final = 1e-12
-_ONE_WAY: Final = MIRRORED.astype(np.float32)[:, None]
+_BOTH_WAYS, _ONE_WAY = (
+    np.eye(SIGN_NUMBERS * BITS, SIGNS, dtype=np.float32) * chosen for chosen in (~MIRRORED, MIRRORED)
+)
 _SPREAD: Final = np.repeat(np.eye(WEIGHINGS, dtype=np.float32) * np.float32(SHARPNESS), KNOTS, axis=1)
 
 
@@ -75,7 +77,7 @@ class Network:
     def logits(self, batch: PairBatch) -> Vector:
         """Shape (n,)."""
         overlap = batch.overlap[:, None].astype(np.float32)
-        result: Vector = logits(NUMPY, self, batch.probes, batch.candidates, overlap)[:, 0].astype(np.float32)
+        result: Vector = logits(NUMPY, self, batch.probes[batch.probe_of], batch.candidates, overlap)[:, 0]
         return result
 
     def score(self, batch: PairBatch) -> Vector:
@@ -90,7 +92,8 @@ class Network:
 
 
 def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
-    """Of score embeddings, (n, dimension) twice, and overlaps, (n, 1): shape (n, 1). Of arrays or of tensors."""
+    """Of score embeddings, (n, dimension) twice, float16 or float32, and overlaps, (n, 1), float32: shape (n, 1). Of
+    arrays or of tensors."""
     columns = evidence(ops, *seen(ops, network.sight, probe, candidate, overlap))
     return columns @ ops.shaped(network.trust, 1) + network.start
 
@@ -100,25 +103,26 @@ def seen(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Te
     first = sight(ops, network, probe, candidate, overlap)
     begin = network.metric.shape[0] + SIGN_NUMBERS
     last = begin + _LAST_NEEDED
-    enough = ops.part(probe, last, last + 1) * ops.part(candidate, last, last + 1)
+    needed, their_needed = (_numbers(ops, each, last, last + 1) for each in (probe, candidate))
 
     def checked(x: Tensor, y: Tensor) -> Tensor:
-        return geometry(ops, *(ops.part(each, begin, begin + POINTS) for each in (x, y)))
+        return geometry(ops, *(_numbers(ops, each, begin, begin + POINTS) for each in (x, y)))
 
-    return first, ops.where((first > _HOPELESS) & (enough > 0.5), checked, probe, candidate, len(NUMBERS))
+    worth_it = (first > _HOPELESS) & (needed * their_needed > 0.5)
+    return first, ops.where(worth_it, checked, probe, candidate, len(NUMBERS))
 
 
 def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
     """Without the points: shape (n, 1)."""
     content = network.metric.shape[0]
-    mine, theirs = (ops.part(each, 0, content) for each in (probe, candidate))
+    mine, theirs = (_numbers(ops, each, 0, content) for each in (probe, candidate))
     difference = mine - theirs
     hidden = ops.apply("Softplus", (difference * difference) @ network.metric + network.offsets)
-    bits, their_bits = (_bits(ops, ops.part(each, content, content + SIGN_NUMBERS)) for each in (probe, candidate))
+    bits, their_bits = (_bits(ops, _numbers(ops, each, content, content + SIGN_NUMBERS)) for each in (probe, candidate))
     # 1 where signs are alike, -1 where not.
     agreed = bits * their_bits
-    both_ways = agreed @ (network.sign_weights * (1 - _ONE_WAY))
-    one_way = ops.apply("Abs", agreed @ (network.sign_weights * _ONE_WAY))
+    both_ways = agreed @ (_BOTH_WAYS @ network.sign_weights)
+    one_way = ops.apply("Abs", agreed @ (_ONE_WAY @ network.sign_weights))
     rises = ops.apply("Softplus", (both_ways + one_way) @ _SPREAD + network.knots)
     lengths = ops.apply("Sqrt", ops.total(mine * mine, 1)) * ops.apply("Sqrt", ops.total(theirs * theirs, 1))
     cosine = ops.total(mine * theirs, 1) / ops.maximum(lengths, _TINY)
@@ -126,6 +130,11 @@ def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: T
     return ops.join([hidden, rises, cosine, shared]) @ ops.shaped(network.weights, 1) + network.bias
 
 
+def _numbers(ops: Ops, embeddings: Tensor, start: int, stop: int) -> Tensor:
+    """Some of the columns, as float32. Not of all columns at once: most pairs are never asked for their points."""
+    return ops.number(ops.part(embeddings, start, stop))
+
+
 def _bits(ops: Ops, numbers: Tensor) -> Tensor:
-    """Of packed signs, 1 or -1: (n, SIGNS)."""
-    return ops.part(ops.shaped(ops.look(UNPACKED, whole(ops, numbers)), SIGN_NUMBERS * BITS), 0, SIGNS)
+    """Of packed signs, 1 or -1: (n, SIGN_NUMBERS * BITS), the last of which are none."""
+    return ops.shaped(ops.look(UNPACKED, whole(ops, numbers)), SIGN_NUMBERS * BITS)

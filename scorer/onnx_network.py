@@ -9,7 +9,7 @@ from onnx import numpy_helper
 from neardup.errors import ConfigError
 from neardup.types import Vector
 from scorer.network import AFTER_CONTENT, Network, Sight, logits
-from scorer.onnx_ops import Graph
+from scorer.onnx_ops import FLOAT, HALF, Graph
 from scorer.ops import Tensor
 from scorer.wire import INPUTS, OUTPUT
 
@@ -17,13 +17,17 @@ __all__ = ["network_of", "to_onnx"]
 
 
 def to_onnx(network: Network) -> onnx.ModelProto:
-    """Inputs `probe` and `candidate` (n, dimension + AFTER_CONTENT), `overlap` (n, 1); output `score` (n,), all
-    float32."""
+    """Inputs `probe` (n, dimension + AFTER_CONTENT) and `candidate` (n, k, dimension + AFTER_CONTENT), float16, and
+    `overlap` (n, k); output `score` (n, k), both float32."""
     graph = Graph()
-    numbers = {name: graph.constant(name, values) for name, values in _numbers(network).items()}
-    result = graph.node("Sigmoid", logits(graph, _of_numbers(numbers), *(graph.input(name) for name in INPUTS)))
     width = len(network.sight.metric) + AFTER_CONTENT
-    return graph.model("neardup-scorer", dict(zip(INPUTS, (width, width, 1), strict=True)), result, OUTPUT)
+    numbers = {name: graph.constant(name, values) for name, values in _numbers(network).items()}
+    probe, candidate, overlap = (graph.input(name) for name in INPUTS)
+    repeated = graph.node("Expand", graph.shaped(probe, 1, width), graph.node("Shape", candidate))
+    pairs = (graph.shaped(repeated, width), graph.shaped(candidate, width), graph.shaped(overlap, 1))
+    result = graph.node("Sigmoid", logits(graph, _of_numbers(numbers), *pairs))
+    shapes = ((HALF, ("n", width)), (HALF, ("n", "k", width)), (FLOAT, ("n", "k")))
+    return graph.model("neardup-scorer", dict(zip(INPUTS, shapes, strict=True)), result, OUTPUT)
 
 
 def network_of(model: onnx.ModelProto) -> Network:

@@ -1,6 +1,6 @@
 """The scorer's formula as an ONNX graph: every operation writes a node."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,11 +11,16 @@ from onnx import TensorProto, helper, numpy_helper
 from neardup.types import Vector
 from scorer.ops import Tensor
 
-__all__ = ["Graph", "Node"]
+__all__ = ["FLOAT", "HALF", "Graph", "Node"]
+
+FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 
 
 class Node:
     """A tensor of the graph that is being written. Of constants the shape is known."""
+
+    # Numpy's arrays leave operators with a node to the node.
+    __array_ufunc__ = None
 
     def __init__(self, graph: "Graph", name: str, shape: tuple[int, ...] = ()) -> None:
         self._graph = graph
@@ -36,6 +41,9 @@ class Node:
 
     def __matmul__(self, other: Tensor) -> "Node":
         return self._graph.node("MatMul", self, other)
+
+    def __rmatmul__(self, other: Tensor) -> "Node":
+        return self._graph.node("MatMul", other, self)
 
     def __lt__(self, other: Tensor) -> "Node":
         return self._graph.node("Less", self, other)
@@ -68,11 +76,15 @@ class Graph:
     def input(self, name: str) -> Node:
         return Node(self, name)
 
-    def model(self, name: str, inputs: dict[str, int], result: Node, output: str) -> onnx.ModelProto:
-        """`inputs`: their widths; the result has shape (n, 1), the output (n,)."""
-        self._nodes.append(helper.make_node("Squeeze", [result.name, self._name(_whole(1))], [output]))
-        values = [helper.make_tensor_value_info(key, TensorProto.FLOAT, ["n", width]) for key, width in inputs.items()]
-        out = helper.make_tensor_value_info(output, TensorProto.FLOAT, ["n"])
+    def model(
+        self, name: str, inputs: Mapping[str, tuple[int, Sequence[int | str]]], result: Node, output: str
+    ) -> onnx.ModelProto:
+        """`inputs`: their types and shapes; the result, (n, 1), comes in the shape of the last of them."""
+        *_, (last, (_, shape)) = inputs.items()
+        lengths = self.node("Shape", self.input(last))
+        self._nodes.append(helper.make_node("Reshape", [result.name, lengths.name], [output]))
+        values = [helper.make_tensor_value_info(key, *each) for key, each in inputs.items()]
+        out = helper.make_tensor_value_info(output, FLOAT, shape)
         stored = [numpy_helper.from_array(value, key) for key, value in self._constants.items()]
         graph = helper.make_graph(self._nodes, name, values, [out], stored)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
@@ -89,7 +101,7 @@ class Graph:
         return self.node("Max", x, y)
 
     def number(self, x: Tensor) -> Tensor:
-        return self.node("Cast", x, to=TensorProto.FLOAT)
+        return self.node("Cast", x, to=FLOAT)
 
     def total(self, x: Tensor, axis: int) -> Tensor:
         return self.node("ReduceSum", x, _whole(axis))

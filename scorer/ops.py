@@ -27,7 +27,7 @@ class Ops(Protocol):
     def equal(self, x: Tensor, y: Tensor) -> Tensor: ...
     def maximum(self, x: Tensor, y: Tensor | float) -> Tensor: ...
     def number(self, x: Tensor) -> Tensor:
-        """Truth -> 1 or 0."""
+        """As float32; of truth 1 or 0."""
 
     def total(self, x: Tensor, axis: int) -> Tensor: ...
     def most(self, x: Tensor, axis: int) -> Tensor: ...
@@ -76,7 +76,7 @@ class _Numpy:
         return np.maximum(x, y)
 
     def number(self, x: Tensor) -> Tensor:
-        return x.astype(np.float32)
+        return x.astype(np.float32, copy=False)
 
     def total(self, x: Tensor, axis: int) -> Tensor:
         return x.sum(axis=axis, keepdims=True)

@@ -99,7 +99,7 @@ class PredictionService:
         ):
             for name, shape in shapes.items():
                 described[name].name = f"{name}:0"
-                described[name].dtype = 1
+                described[name].dtype = wire.type_number(model.types[name])
                 for length in shape:
                     described[name].tensor_shape.dim.add(size=length)
         response = wire.METADATA.response()

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from scorer import wire
 
@@ -33,7 +32,7 @@ class PredictCall:
     """A request as it came: `message` is the PredictRequest without its inputs, `inputs` are read-only views."""
 
     message: Any
-    inputs: dict[str, npt.NDArray[np.float32]]
+    inputs: dict[str, wire.Array]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +46,26 @@ class _Field:
     stop: int
 
 
-def encode_request(spec: Any, arrays: Mapping[str, npt.NDArray[np.float32]]) -> bytes:
+def encode_request(spec: Any, arrays: Mapping[str, wire.Array]) -> bytes:
     """The bytes of a PredictRequest. `spec`: its ModelSpec; the names and order of `arrays` are those of its inputs."""
     message = wire.PREDICT.request()
     message.model_spec.CopyFrom(spec)
     parts: list[bytes | memoryview] = [message.SerializeToString()]
     for name, array in arrays.items():
-        contiguous = np.asarray(array, dtype="<f4", order="C")
+        contiguous = np.asarray(array, dtype=array.dtype.newbyteorder("<"), order="C")
         key = name.encode()
-        described = wire.described(contiguous.shape).SerializeToString()
+        described = wire.described(contiguous.shape, contiguous.dtype).SerializeToString()
         tensor = described + _head(_TENSOR_CONTENT, contiguous.nbytes)
         length = len(tensor) + contiguous.nbytes
         entry = _head(_KEY, len(key)) + key + _head(_VALUE, length) + tensor
-        parts += [_head(_INPUTS, len(entry) + contiguous.nbytes), entry, contiguous.reshape(-1).data]
+        parts += [_head(_INPUTS, len(entry) + contiguous.nbytes), entry, contiguous.reshape(-1).view(np.uint8).data]
     return b"".join(parts)
 
 
 def decode_request(data: bytes) -> PredictCall:
     """Raises ValueError saying what is wrong, with the name of the input if it is one."""
     rest: list[bytes] = []
-    inputs: dict[str, npt.NDArray[np.float32]] = {}
+    inputs: dict[str, wire.Array] = {}
     for field in _fields(data, 0, len(data)):
         if field.number == _INPUTS and field.kind == _BYTES:
             name, array = _input(data, field)
@@ -76,7 +75,7 @@ def decode_request(data: bytes) -> PredictCall:
     return PredictCall(_parsed(wire.PREDICT.request, rest), inputs)
 
 
-def _input(data: bytes, entry: _Field) -> tuple[str, npt.NDArray[np.float32]]:
+def _input(data: bytes, entry: _Field) -> tuple[str, wire.Array]:
     name = ""
     rest: list[bytes] = []
     content = memoryview(b"")

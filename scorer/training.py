@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from neardup.lsh import LshModel, overlaps
+from neardup.messages import half
 from neardup.points.packing import POINTS
 from neardup.types import PairBatch, Vector
 from scorer.fusion import EVIDENCE, evidence, fit_trust
@@ -62,12 +63,9 @@ class Pairs:
     overlap: npt.NDArray[np.int32]
     truth: npt.NDArray[np.bool_]
 
-    def batch(self, score_rows: Vector, chosen: Rows | slice = slice(None)) -> PairBatch:
-        return PairBatch(
-            probes=score_rows[self.probe[chosen]],
-            candidates=score_rows[self.candidate[chosen]],
-            overlap=self.overlap[chosen],
-        )
+    def batch(self, score_rows: Vector) -> PairBatch:
+        scores = half(score_rows)
+        return PairBatch(probes=scores, candidates=scores[self.candidate], probe_of=self.probe, overlap=self.overlap)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +142,9 @@ def _evidence(sight: Sight, score_rows: Vector, pairs: Pairs) -> Vector:
     """Shape (n, EVIDENCE)."""
     columns = [np.empty((0, EVIDENCE), np.float32)]
     for rows in _blocks(np.arange(len(pairs.probe))):
-        batch = pairs.batch(score_rows, rows)
-        overlap = batch.overlap[:, None].astype(np.float32)
-        columns.append(evidence(NUMPY, *seen(NUMPY, sight, batch.probes, batch.candidates, overlap)))
+        probes, candidates = score_rows[pairs.probe[rows]], score_rows[pairs.candidate[rows]]
+        overlap = pairs.overlap[rows, None].astype(np.float32)
+        columns.append(evidence(NUMPY, *seen(NUMPY, sight, probes, candidates, overlap)))
     return np.concatenate(columns)
 
 

@@ -159,12 +159,13 @@ def _check_model(model: OnnxModel, folder: Path) -> None:
             f"wanted {', '.join(INPUTS)} and {OUTPUT}"
         )
     pair = {
-        name: np.ones([max(1, length) for length in shape], np.float32) for name, shape in model.input_shapes.items()
+        name: np.ones([max(1, length) for length in shape], model.types[name])
+        for name, shape in model.input_shapes.items()
     }
     try:
         score = model.run(pair)[OUTPUT]
     # onnxruntime's errors share no base class but this.
     except Exception as exc:
         raise ConfigError(f"{path}: cannot score a pair: {exc}") from exc
-    if score.shape != (1,) or not 0 <= float(score[0]) <= 1:
+    if score.shape != (1, 1) or not 0 <= float(score[0, 0]) <= 1:
         raise ConfigError(f"{path}: gives {score.tolist()} for a pair, not one probability")

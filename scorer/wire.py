@@ -23,21 +23,29 @@ __all__ = [
     "INPUTS",
     "METADATA",
     "OUTPUT",
+    "OVERLAP",
     "PREDICT",
     "SIGNATURE",
     "STATUS",
+    "Array",
     "Method",
     "array_of",
     "described",
     "message_class",
     "tensor_of",
+    "type_number",
 ]
 
+Array = npt.NDArray[np.floating[Any]]
+
 INPUTS: Final = ("probe", "candidate", "overlap")
+OVERLAP: Final = INPUTS[2]
 OUTPUT: Final = "score"
 SIGNATURE: Final = "serving_default"
 
 _FLOAT: Final = 1
+_HALF: Final = 19
+_TYPES: Final[dict[int, "np.dtype[np.floating[Any]]"]] = {_FLOAT: np.dtype("<f4"), _HALF: np.dtype("<f2")}
 _MEBIBYTE: Final = 1024 * 1024
 _MOST_REPEATED: Final = 64 * _MEBIBYTE
 
@@ -100,38 +108,46 @@ STATUS: Final = _method("tensorflow.serving", "ModelService", "GetModelStatus", 
 HEALTH: Final = _method("grpc.health.v1", "Health", "Check", "HealthCheck")
 
 
-def described(shape: tuple[int, ...]) -> Any:
-    """A float32 TensorProto of that shape, without content."""
-    tensor = message_class("tensorflow.TensorProto")(dtype=_FLOAT)
+def type_number(dtype: npt.DTypeLike) -> int:
+    """Of float32 or float16, the DataType."""
+    return next(number for number, each in _TYPES.items() if each == dtype)
+
+
+def described(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
+    """A TensorProto of that shape and type, float32 or float16, without content."""
+    tensor = message_class("tensorflow.TensorProto")(dtype=type_number(dtype))
     for length in shape:
         tensor.tensor_shape.dim.add(size=length)
     return tensor
 
 
-def tensor_of(array: npt.NDArray[np.float32], tensor: Any) -> None:
-    """Write a float32 array into a TensorProto, as `tensor_content`: filling `float_val` is a hundred times slower."""
-    tensor.CopyFrom(described(array.shape))
-    tensor.tensor_content = np.ascontiguousarray(array, dtype="<f4").tobytes()
+def tensor_of(array: Array, tensor: Any) -> None:
+    """Write an array into a TensorProto, as `tensor_content`: filling `float_val` is a hundred times slower."""
+    tensor.CopyFrom(described(array.shape, array.dtype))
+    tensor.tensor_content = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<")).tobytes()
 
 
-def array_of(tensor: Any, content: memoryview | None = None) -> npt.NDArray[np.float32]:
-    """The float32 array of a TensorProto, read-only. Raises ValueError saying what is wrong.
+def array_of(tensor: Any, content: memoryview | None = None) -> Array:
+    """The array of a TensorProto, float32 or float16, read-only. Raises ValueError saying what is wrong.
 
-    `content`: its content when that was left out of the message. `float_val` is understood as well: TensorFlow Serving
-    answers in it.
+    `content`: its content when that was left out of the message. `float_val` is understood as well, in which TensorFlow
+    Serving answers, and `half_val`.
     """
-    if tensor.dtype != _FLOAT:
-        raise ValueError(f"has dtype {tensor.dtype}, not DT_FLOAT ({_FLOAT})")
+    if tensor.dtype not in _TYPES:
+        raise ValueError(f"has dtype {tensor.dtype}, neither DT_FLOAT ({_FLOAT}) nor DT_HALF ({_HALF})")
+    kind = _TYPES[tensor.dtype]
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if min(shape, default=0) < 0:
         raise ValueError(f"has a negative length in its shape {shape}")
     held = tensor.tensor_content if content is None else content
     if held:
-        if len(held) % 4:
-            raise ValueError(f"has {len(held)} bytes of content, not a multiple of 4")
-        values = np.frombuffer(held, dtype="<f4")
+        if len(held) % kind.itemsize:
+            raise ValueError(f"has {len(held)} bytes of content, not a multiple of {kind.itemsize}")
+        values = np.frombuffer(held, dtype=kind)
+    elif tensor.dtype == _HALF:
+        values = np.array(list(tensor.half_val), dtype=np.uint32).astype("<u2").view(kind)
     else:
-        values = np.array(tensor.float_val, dtype=np.float32)
+        values = np.array(tensor.float_val, dtype=kind)
     count = prod(shape)
     if len(values) == 1 < count <= _MOST_REPEATED:
         # One value stands for all: the official clients shorten constant tensors so.

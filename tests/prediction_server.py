@@ -7,6 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
+from neardup.types import PairBatch
+
 
 @dataclass(frozen=True)
 class PredictionServer:
@@ -37,3 +41,15 @@ def prediction_server(
             yield PredictionServer(process, line.split()[-1])
         finally:
             process.kill()
+
+
+def some_pairs(count: int) -> PairBatch:
+    """Random ones, 200 of a probe."""
+    rng = np.random.default_rng(count)
+    probes, candidates = (rng.normal(size=(rows, 712), scale=0.05) for rows in (-(-count // 200), count))
+    return PairBatch(
+        probes=probes.astype(np.float16),
+        candidates=candidates.astype(np.float16),
+        probe_of=np.arange(count) // 200,
+        overlap=np.ones(count, np.int32),
+    )

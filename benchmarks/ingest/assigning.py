@@ -145,7 +145,7 @@ def _proposals(wiring: Wiring, load: Load, first: int, corpus_size: int) -> Iter
     rng = np.random.default_rng([load.count, *load.name.encode()])
     one = np.zeros((1, wiring.dimensions[1]), dtype=np.float32)
     model_version = wiring.scorer.score(
-        PairBatch(probes=one, candidates=one, overlap=np.ones(1, dtype=np.int32))
+        PairBatch.of_pairs(probes=one, candidates=one, overlap=np.ones(1, dtype=np.int32))
     ).model_version
     calibration = wiring.scorer.calibration(model_version)
     for number, (name, family, lsh, score) in enumerate(_images(load)):

@@ -13,6 +13,7 @@ from graph.kafka_log import KafkaLedgerWriter, KafkaProposalLog
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
 from neardup.entries import Decision, Evidence
+from neardup.messages import half
 from neardup.types import ClusterId, Match, PairBatch, Proposal, Source
 
 __all__ = ["load"]
@@ -56,11 +57,11 @@ def load(wiring: Wiring, roles: Roles, rows: range) -> dict[str, float]:
 
 def _proposals(wiring: Wiring, images: Images, first: int) -> list[Proposal]:
     one = images.score[:1]
-    pair = PairBatch(probes=one, candidates=one, overlap=np.ones(1, dtype=np.int32))
+    pair = PairBatch.of_pairs(probes=one, candidates=one, overlap=np.ones(1, dtype=np.int32))
     model_version = wiring.scorer.score(pair).model_version
     calibration = wiring.scorer.calibration(model_version)
     queries = wiring.lsh.query_codes(images.lsh, probes=wiring.settings.search.probes)
-    scores = images.score.astype(np.float16).astype(np.float32)
+    scores = half(images.score)
     now = int(time.time() * 1000)
     made = []
     for at, parent in enumerate(images.parents.tolist()):

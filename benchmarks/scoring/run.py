@@ -18,6 +18,7 @@ from benchmarks.scoring.server import own_server
 from benchmarks.scoring.wire_cost import wire_seconds_a_row
 from neardup.types import PairBatch
 from scorer.client import TensorFlowServingScorer
+from scorer.groups import grouped
 from scorer.layout import newest_version, shipped_models
 from scorer.runtime import OnnxModel
 
@@ -79,8 +80,9 @@ def pairs(rows: int, dimension: int) -> PairBatch:
     after = np.where(alike, copied(rng, repeated[:, content:], changed=0.1), made_up(rng, rows))
     candidates = np.concatenate([np.where(alike, copies, others), after], axis=1)
     return PairBatch(
-        probes=repeated.astype(np.float16).astype(np.float32),
-        candidates=candidates.astype(np.float16).astype(np.float32),
+        probes=probes.astype(np.float16),
+        candidates=candidates.astype(np.float16),
+        probe_of=np.arange(rows) // _CANDIDATES,
         overlap=np.where(alike[:, 0], rng.integers(10, 64, rows), rng.integers(2, 5, rows)).astype(np.int32),
     )
 
@@ -118,11 +120,7 @@ def _cpu(others: psutil.Process | None) -> float:
 def _in_process(report: Report, plan: Plan, model: OnnxModel, batches: dict[int, PairBatch]) -> None:
     best = 0.0
     for rows, batch in batches.items():
-        arrays = {
-            "probe": batch.probes,
-            "candidate": batch.candidates,
-            "overlap": batch.overlap[:, None].astype(np.float32),
-        }
+        arrays, _ = grouped(batch)
         for threads in _MODEL_THREADS:
             load = measured(plan, partial(model.run, arrays), rows, callers=threads)
             _row(report, "in process", rows, threads, load)

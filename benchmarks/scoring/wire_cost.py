@@ -7,6 +7,7 @@ import numpy as np
 
 from neardup.types import PairBatch
 from scorer import wire
+from scorer.groups import grouped
 from scorer.tensors import decode_request, encode_request
 
 __all__ = ["wire_seconds_a_row"]
@@ -14,15 +15,9 @@ __all__ = ["wire_seconds_a_row"]
 
 def wire_seconds_a_row(batch: PairBatch, batch_rows: int) -> dict[str, float]:
     """CPU seconds a pair, by part, for requests of at most `batch_rows` pairs."""
-    rows = min(batch_rows, len(batch.probes))
+    rows = min(batch_rows, len(batch))
+    part = batch.part(slice(rows))
     spec = wire.message_class("tensorflow.serving.ModelSpec")(name="neardup", signature_name=wire.SIGNATURE)
-    arrays = dict(
-        zip(
-            wire.INPUTS,
-            (batch.probes[:rows], batch.candidates[:rows], batch.overlap[:rows, None].astype(np.float32)),
-            strict=True,
-        )
-    )
     scores = np.linspace(0, 1, rows, dtype=np.float32)
 
     def answer() -> bytes:
@@ -31,9 +26,12 @@ def wire_seconds_a_row(batch: PairBatch, batch_rows: int) -> dict[str, float]:
         encoded: bytes = response.SerializeToString()
         return encoded
 
-    request, response = encode_request(spec, arrays), answer()
+    def asked() -> bytes:
+        return encode_request(spec, grouped(part)[0])
+
+    request, response = asked(), answer()
     parts: dict[str, Callable[[], object]] = {
-        "encode request": lambda: encode_request(spec, arrays),
+        "encode request": asked,
         "decode request": lambda: decode_request(request),
         "encode response": answer,
         "decode response": lambda: wire.array_of(wire.PREDICT.decode_response(response).outputs[wire.OUTPUT]),

@@ -6,11 +6,11 @@ from neardup.cli.wiring import Wiring
 from neardup.folding import LedgerFold
 from neardup.messages import half
 from neardup.ports import ProposalLog
-from neardup.types import Code, ImageId, Proposal, Vector
+from neardup.types import Code, Half, ImageId, Proposal
 
 __all__ = ["Content", "contents_of"]
 
-Content = tuple[Code, Vector, dict[str, str]]
+Content = tuple[Code, Half, dict[str, str]]
 """Code, score embedding as it is stored, and metadata of an image."""
 
 
@@ -30,7 +30,7 @@ def contents_of(
         for at, request in some:
             if at in wanted and isinstance(request, Proposal):
                 missing.discard(wanted[at])
-                yield wanted[at], (request.query[:, 0], half(request.score), dict(request.metadata))
+                yield wanted[at], (request.query[:, 0], request.score, dict(request.metadata))
         offset = some[-1][0] + 1
     if missing:
         yield from _from_images(wiring, fold, missing)

@@ -100,6 +100,7 @@ def _groups(
 ) -> list[list[ImageId]]:
     known = [image_id for image_id in members if image_id in images]
     codes = np.stack([images[image_id].code for image_id in known])
+    embeddings = np.stack([images[image_id].score for image_id in known])
     pairs: list[tuple[int, int, int]] = []
     for row in range(1, len(known)):
         counts = (codes[:row] == codes[row]).sum(axis=1)
@@ -111,8 +112,9 @@ def _groups(
         part = pairs[start : start + _PAIRS_AT_ONCE]
         scored = wiring.scorer.score(
             PairBatch(
-                probes=np.stack([images[known[a]].score for a, _, _ in part]),
-                candidates=np.stack([images[known[b]].score for _, b, _ in part]),
+                probes=embeddings,
+                candidates=embeddings[[b for _, b, _ in part]],
+                probe_of=np.array([a for a, _, _ in part]),
                 overlap=np.array([count for _, _, count in part], dtype=np.int32),
             )
         )

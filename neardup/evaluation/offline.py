@@ -16,10 +16,12 @@ from neardup.evaluation.manifest import Row, originals
 from neardup.lsh import LshModel, overlaps
 from neardup.messages import half
 from neardup.settings import Settings
-from neardup.types import ClusterId, ClusterInfo, Code, Embeddings, ImageId, Match, Vector
+from neardup.types import ClusterId, ClusterInfo, Code, Embeddings, Half, ImageId, Match, PairBatch, Vector
 from scorer.calibration import load
+from scorer.groups import grouped
 from scorer.layout import newest_version, shipped_models
 from scorer.runtime import OnnxModel
+from scorer.wire import OUTPUT
 
 __all__ = ["Model", "OfflineCorpus", "codes_of"]
 
@@ -46,11 +48,12 @@ class Model:
             head_bound=record.head_bound,
         )
 
-    def score(self, probes: Vector, candidates: Vector, overlap: npt.NDArray[np.int32]) -> Vector:
-        """Scores of pairs: (n, dimension) twice and (n,) -> (n,)."""
-        (values,) = self.scorer.run(
-            {"probe": probes, "candidate": candidates, "overlap": overlap.astype(np.float32)[:, None]}
-        ).values()
+    def score(self, probe: Half, candidates: Half, overlap: npt.NDArray[np.int32]) -> Vector:
+        """Scores of a probe, (dimension,), and candidates, (n, dimension), with their overlaps, (n,): shape (n,)."""
+        of_first = np.zeros(len(candidates), np.intp)
+        batch = PairBatch(probes=probe[None], candidates=candidates, probe_of=of_first, overlap=overlap)
+        arrays, places = grouped(batch)
+        values: Vector = self.scorer.run(arrays)[OUTPUT].astype(np.float32, copy=False).ravel()[places]
         return values
 
 
@@ -150,7 +153,7 @@ class OfflineCorpus:
         if len(place):
             return float(candidates.score[place[0]])
         overlap = overlaps(self._queries[number], self._codes[other : other + 1])
-        return float(self.model.score(self._scores[number][None], self._scores[other][None], overlap)[0])
+        return float(self.model.score(self._scores[number], self._scores[other][None], overlap)[0])
 
     def _find(self, number: int) -> _Candidates:
         counts = overlaps(self._queries[number], self._codes)
@@ -158,8 +161,8 @@ class OfflineCorpus:
         rows = np.flatnonzero(counts >= self._search.minimum_overlap)
         if not len(rows):
             return _Candidates(rows, counts[rows], np.empty(0, np.float32))
-        probes = np.broadcast_to(self._scores[number], (len(rows), self._scores.shape[1]))
-        return _Candidates(rows, counts[rows], self.model.score(probes, self._scores[rows], counts[rows]))
+        scores = self.model.score(self._scores[number], self._scores[rows], counts[rows])
+        return _Candidates(rows, counts[rows], scores)
 
     def _found(self, number: int, searchable: npt.NDArray[np.bool_], arrival: npt.NDArray[np.intp]) -> _Candidates:
         """What a search brings up now: as the index ranks, by overlap, ties by age."""

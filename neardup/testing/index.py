@@ -1,9 +1,6 @@
 """The index in memory: exact overlap by comparing the terms of every image."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-
-import numpy as np
 
 from neardup.lsh import terms
 from neardup.ports import LARGEST_LIMIT
@@ -29,8 +26,7 @@ class InMemoryIndex:
         for image in images:
             if image.seq >= self._written(image.image_id):
                 self._terms[image.image_id] = frozenset(terms(image.code))
-                # As the index stores it: float16.
-                self._images[image.image_id] = replace(image, score=image.score.astype(np.float16).astype(np.float32))
+                self._images[image.image_id] = image
         for image_id in removed:
             if upto.seq >= self._written(image_id):
                 self._images.pop(image_id, None)

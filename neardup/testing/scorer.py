@@ -25,7 +25,8 @@ class CosineScorer:
         return self._calibration
 
     def score(self, batch: PairBatch) -> Scores:
-        lengths = np.linalg.norm(batch.probes, axis=1) * np.linalg.norm(batch.candidates, axis=1)
-        cosines = np.einsum("ij,ij->i", batch.probes, batch.candidates) / np.maximum(lengths, 1e-12)
+        probes, candidates = batch.probes[batch.probe_of].astype(np.float32), batch.candidates.astype(np.float32)
+        lengths = np.linalg.norm(probes, axis=1) * np.linalg.norm(candidates, axis=1)
+        cosines = np.einsum("ij,ij->i", probes, candidates) / np.maximum(lengths, 1e-12)
         values = 1 / (1 + np.exp(-self._steepness * (cosines - self._middle)))
         return Scores(values=values.astype(np.float32), model_version=_MODEL_VERSION)

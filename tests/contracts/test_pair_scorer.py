@@ -1,6 +1,7 @@
 """The port PairScorer: the in-memory one, and the client with a real server in another process."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ def pairs(count: int, *, distance: float | Vector = 0.5, seed: int = 0) -> PairB
     probes /= np.linalg.norm(probes, axis=1, keepdims=True)
     step = rng.normal(size=(count, DIMENSION))
     step /= np.linalg.norm(step, axis=1, keepdims=True)
-    return PairBatch(
+    return PairBatch.of_pairs(
         probes=probes.astype(np.float32),
         candidates=(probes + np.reshape(distance, (-1, 1)) * step).astype(np.float32),
         overlap=rng.integers(1, 64, count).astype(np.int32),
@@ -49,7 +50,7 @@ def test_one_probability_a_pair(scorer: PairScorer) -> None:
 
 
 def test_an_empty_batch_names_the_model_version(scorer: PairScorer) -> None:
-    empty = PairBatch(
+    empty = PairBatch.of_pairs(
         probes=np.empty((0, DIMENSION), np.float32),
         candidates=np.empty((0, DIMENSION), np.float32),
         overlap=np.empty(0, np.int32),
@@ -75,7 +76,7 @@ def test_equal_embeddings_match_and_opposite_ones_do_not(scorer: PairScorer) -> 
     equal = pairs(20, distance=0.0)
     threshold = scorer.calibration(scorer.score(equal).model_version).match_threshold
     assert (scorer.score(equal).values >= threshold).all()
-    opposite = PairBatch(probes=equal.probes, candidates=-equal.probes, overlap=equal.overlap)
+    opposite = PairBatch.of_pairs(probes=equal.probes, candidates=-equal.probes, overlap=equal.overlap)
     assert (scorer.score(opposite).values < threshold).all()
 
 
@@ -84,7 +85,7 @@ def test_further_apart_is_never_more_alike(scorer: PairScorer) -> None:
     one = pairs(1)
     step = one.candidates[0] - one.probes[0]
     probes = np.repeat(one.probes, 40, axis=0)
-    batch = PairBatch(
+    batch = PairBatch.of_pairs(
         probes=probes, candidates=probes + distances[:, None] * step / 0.5, overlap=np.full(40, 20, np.int32)
     )
     values = scorer.score(batch).values
@@ -94,14 +95,21 @@ def test_further_apart_is_never_more_alike(scorer: PairScorer) -> None:
 
 def test_probe_and_candidate_may_change_places(scorer: PairScorer) -> None:
     batch = pairs(50)
-    swapped = PairBatch(probes=batch.candidates, candidates=batch.probes, overlap=batch.overlap)
+    swapped = PairBatch.of_pairs(probes=batch.candidates, candidates=batch.probes, overlap=batch.overlap)
     np.testing.assert_array_equal(scorer.score(batch).values, scorer.score(swapped).values)
 
 
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 200])
 def test_a_pair_has_one_score_wherever_it_stands(scorer: PairScorer, count: int) -> None:
     whole = scorer.score(pairs(200, distance=0.4)).values
-    batch = pairs(200, distance=0.4)
     order = np.random.default_rng(count).permutation(200)[:count]
-    part = PairBatch(probes=batch.probes[order], candidates=batch.candidates[order], overlap=batch.overlap[order])
-    np.testing.assert_array_equal(scorer.score(part).values, whole[order])
+    np.testing.assert_array_equal(scorer.score(pairs(200, distance=0.4).part(order)).values, whole[order])
+
+
+@pytest.mark.parametrize("counts", [(1, 0, 8, 9), (0, 70, 3, 0)])
+def test_a_probe_is_given_once_for_all_its_candidates(scorer: PairScorer, counts: tuple[int, ...]) -> None:
+    probe_of = np.repeat(np.arange(4), counts)
+    every = pairs(len(probe_of), distance=0.4)
+    batch = replace(every, probes=every.probes[:4], probe_of=probe_of)
+    alone = PairBatch.of_pairs(probes=every.probes[probe_of], candidates=every.candidates, overlap=every.overlap)
+    np.testing.assert_array_equal(scorer.score(batch).values, scorer.score(alone).values)

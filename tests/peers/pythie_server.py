@@ -35,8 +35,14 @@ class Prediction(AbstractPythieServingPredictionServiceServicer):  # type: ignor
         from scorer.network import logits
         from scorer.ops import NUMPY
 
-        pairs = samples["probe"], samples["candidate"], samples["overlap"]
-        return 1 / (1 + np.exp(-logits(NUMPY, model_specs["model"], *pairs)[:, 0]))
+        overlap = samples["overlap"]
+        probe, candidate = samples["probe"], samples["candidate"]
+        pairs = (
+            np.repeat(probe, overlap.shape[1], axis=0),
+            candidate.reshape(-1, probe.shape[1]),
+            overlap.reshape(-1, 1),
+        )
+        return 1 / (1 + np.exp(-logits(NUMPY, model_specs["model"], *pairs).reshape(overlap.shape)))
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
         response = super().Predict(request, context)

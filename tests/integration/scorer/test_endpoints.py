@@ -18,7 +18,6 @@ import pytest
 from neardup.cli.builtin import tensorflow_serving_scorer
 from neardup.errors import ConfigError, ScorerUnavailableError
 from neardup.settings import ScorerSettings, Settings
-from neardup.types import PairBatch
 from scorer import wire
 from scorer.client import TensorFlowServingScorer
 from scorer.endpoints import Tls
@@ -26,6 +25,7 @@ from scorer.layout import shipped_models
 from scorer.server import PredictionService, serve
 from scorer.versions import ModelVersions
 from tests.models import copy_version
+from tests.prediction_server import some_pairs
 
 pytestmark = pytest.mark.integration
 
@@ -78,12 +78,6 @@ def counted(folder: Path | None = None) -> Iterator[Counted]:
         server.stop(0).wait()
 
 
-def batch(rows: int) -> PairBatch:
-    rng = np.random.default_rng(rows)
-    probes, candidates = rng.normal(size=(2, rows, 712), scale=0.05).astype(np.float32)
-    return PairBatch(probes=probes, candidates=candidates, overlap=np.ones(rows, np.int32))
-
-
 def unused_endpoint() -> str:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
@@ -103,24 +97,24 @@ def client(*endpoints: str, **options: Any) -> TensorFlowServingScorer:
 def test_the_endpoints_take_turns(two: tuple[Counted, Counted]) -> None:
     with client(*(each.endpoint for each in two)) as scorer:
         for _ in range(10):
-            scorer.score(batch(3))
+            scorer.score(some_pairs(3))
         assert [each.interceptor.count for each in two] == [5, 5]
-    with client(*(each.endpoint for each in two), batch_rows=10) as scorer:
-        scorer.score(batch(100))
+    with client(*(each.endpoint for each in two), batch_rows=8) as scorer:
+        scorer.score(some_pairs(80))
         assert [each.interceptor.count for each in two] == [10, 10]
 
 
 def test_one_that_is_not_there_is_passed_over(two: tuple[Counted, Counted]) -> None:
     first, second = two
     with client(first.endpoint, unused_endpoint(), second.endpoint, batch_rows=16) as scorer:
-        whole = scorer.score(batch(200)).values
+        whole = scorer.score(some_pairs(200)).values
         first.server.stop(0).wait()
         for _ in range(4):
-            np.testing.assert_array_equal(scorer.score(batch(200)).values, whole)
+            np.testing.assert_array_equal(scorer.score(some_pairs(200)).values, whole)
             assert scorer.served_version() == 1
         second.server.stop(0).wait()
         with pytest.raises(ScorerUnavailableError, match="UNAVAILABLE"):
-            scorer.score(batch(200))
+            scorer.score(some_pairs(200))
         with pytest.raises(ScorerUnavailableError, match="UNAVAILABLE"):
             scorer.served_version()
 
@@ -139,9 +133,9 @@ def test_these_answers_are_final(two: tuple[Counted, Counted], code: grpc.Status
     first, second = two
     first.interceptor.code = code
     with client(first.endpoint) as scorer, pytest.raises(error, match="as the test wants it"):
-        scorer.score(batch(3))
+        scorer.score(some_pairs(3))
     with client(first.endpoint, second.endpoint) as scorer, pytest.raises(error, match="as the test wants it"):
-        scorer.score(batch(3))
+        scorer.score(some_pairs(3))
     assert [each.interceptor.count for each in two] == [2, 0]
 
 
@@ -149,28 +143,28 @@ def test_the_only_server_is_asked_again_when_it_is_unavailable(two: tuple[Counte
     first, second = two
     first.interceptor.code = grpc.StatusCode.UNAVAILABLE
     with client(first.endpoint) as scorer, pytest.raises(ScorerUnavailableError, match="as the test wants it"):
-        scorer.score(batch(3))
+        scorer.score(some_pairs(3))
     assert first.interceptor.count == 4
     with client(first.endpoint, second.endpoint) as scorer:
-        scorer.score(batch(3))
+        scorer.score(some_pairs(3))
     assert [each.interceptor.count for each in two] == [5, 1]
 
 
 def test_one_that_hangs_costs_one_deadline(two: tuple[Counted, Counted]) -> None:
     first, second = two
     with client(first.endpoint, second.endpoint, batch_rows=16, timeout_seconds=2) as scorer:
-        scorer.score(batch(64))
+        scorer.score(some_pairs(64))
         first.interceptor.hangs.clear()
         begun = time.monotonic()
         with pytest.raises(ScorerUnavailableError, match="DEADLINE_EXCEEDED"):
-            scorer.score(batch(64))
+            scorer.score(some_pairs(64))
         assert time.monotonic() - begun < 4
         for _ in range(3):
-            scorer.score(batch(64))
+            scorer.score(some_pairs(64))
         assert time.monotonic() - begun < 6
 
 
-def test_servers_of_different_versions_never_mix_in_a_batch(tmp_path: Path) -> None:
+def test_servers_of_different_versions_never_mix_in_a_some_pairs(tmp_path: Path) -> None:
     for number in (1, 2):
         copy_version(tmp_path / str(number), number, bias=float(number))
     with ExitStack() as stack:
@@ -180,9 +174,9 @@ def test_servers_of_different_versions_never_mix_in_a_batch(tmp_path: Path) -> N
         alone = {}
         for number, each in enumerate(servers, start=1):
             with client(each.endpoint) as direct:
-                alone[number] = direct.score(batch(100)).values
+                alone[number] = direct.score(some_pairs(100)).values
         for _ in range(6):
-            scores = scorer.score(batch(100))
+            scores = scorer.score(some_pairs(100))
             np.testing.assert_array_equal(scores.values, alone[scores.model_version])
 
 
@@ -231,11 +225,11 @@ def test_tls(tmp_path: Path) -> None:
         scorer = tensorflow_serving_scorer(Settings(scorer=settings))
         assert isinstance(scorer, TensorFlowServingScorer)
         with scorer:
-            assert scorer.score(batch(9)).model_version == 1
+            assert scorer.score(some_pairs(9)).model_version == 1
         stranger = Tls(ca_file=theirs.certificate, cert_file=other.certificate, key_file=other.key)
         for wrong in (None, Tls(), Tls(ca_file=theirs.certificate), Tls(ca_file=other.certificate), stranger):
             with client(endpoint, tls=wrong) as refused, pytest.raises(ScorerUnavailableError, match="UNAVAILABLE"):
-                refused.score(batch(9))
+                refused.score(some_pairs(9))
     finally:
         server.stop(0).wait()
 

@@ -8,24 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-import numpy as np
 import pytest
 
-from neardup.types import PairBatch
 from scorer import wire
 from scorer.client import TensorFlowServingScorer
 from tests.models import copy_version
-from tests.prediction_server import prediction_server
+from tests.prediction_server import prediction_server, some_pairs
 
 pytestmark = pytest.mark.integration
 
 OFTEN = ("--poll-seconds", "0.1")
-
-
-def batch(rows: int) -> PairBatch:
-    rng = np.random.default_rng(rows)
-    probes, candidates = rng.normal(size=(2, rows, 712), scale=0.05).astype(np.float32)
-    return PairBatch(probes=probes, candidates=candidates, overlap=np.ones(rows, np.int32))
 
 
 def status(endpoint: str, version: int | None = None) -> list[tuple[int, int, int, str]]:
@@ -53,7 +45,7 @@ def until(reached: Callable[[], bool]) -> None:
 def test_versions_come_and_go_while_requests_run(tmp_path: Path) -> None:
     """Every score is that of the version it carries, and no request fails."""
     copy_version(tmp_path, 1)
-    pairs = batch(300)
+    pairs = some_pairs(300)
     seen: list[tuple[int, float]] = []
     done = threading.Event()
     with (

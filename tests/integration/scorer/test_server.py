@@ -19,7 +19,7 @@ from neardup.types import PairBatch
 from scorer import wire
 from scorer.client import TensorFlowServingScorer
 from tests.models import copy_version
-from tests.prediction_server import PredictionServer, prediction_server
+from tests.prediction_server import PredictionServer, prediction_server, some_pairs
 
 pytestmark = pytest.mark.integration
 
@@ -41,9 +41,9 @@ def call(endpoint: str, method: wire.Method, request: Any) -> Any:
 def predict_request(rows: int = 3, *, model: str = "neardup", **replaced: Any) -> Any:
     rng = np.random.default_rng(rows)
     arrays = {
-        "probe": rng.normal(size=(rows, 712)).astype(np.float32),
-        "candidate": rng.normal(size=(rows, 712)).astype(np.float32),
-        "overlap": np.ones((rows, 1), np.float32),
+        "probe": rng.normal(size=(rows, 712)).astype(np.float16),
+        "candidate": rng.normal(size=(rows, 2, 712)).astype(np.float16),
+        "overlap": np.ones((rows, 2), np.float32),
         **replaced,
     }
     request = wire.PREDICT.request()
@@ -54,17 +54,11 @@ def predict_request(rows: int = 3, *, model: str = "neardup", **replaced: Any) -
     return request
 
 
-def batch(rows: int) -> PairBatch:
-    rng = np.random.default_rng(rows)
-    probes, candidates = rng.normal(size=(2, rows, 712)).astype(np.float32)
-    return PairBatch(probes=probes, candidates=candidates, overlap=np.ones(rows, np.int32))
-
-
 def test_predict(server: PredictionServer) -> None:
     response = call(server.endpoint, wire.PREDICT, predict_request())
     assert response.model_spec.name == "neardup"
     assert response.model_spec.version.value == 1
-    assert wire.array_of(response.outputs["score"]).shape == (3,)
+    assert wire.array_of(response.outputs["score"]).shape == (3, 2)
 
 
 def test_metadata_describes_the_inputs(server: PredictionServer) -> None:
@@ -75,7 +69,8 @@ def test_metadata_describes_the_inputs(server: PredictionServer) -> None:
     assert packed.Unpack(signatures)
     signature = signatures.signature_def[wire.SIGNATURE]
     shapes = {name: [dim.size for dim in info.tensor_shape.dim] for name, info in signature.inputs.items()}
-    assert shapes == {"probe": [-1, 712], "candidate": [-1, 712], "overlap": [-1, 1]}
+    assert shapes == {"probe": [-1, 712], "candidate": [-1, -1, 712], "overlap": [-1, -1]}
+    assert {name: info.dtype for name, info in signature.inputs.items()} == {"probe": 19, "candidate": 19, "overlap": 1}
 
 
 def test_status_and_health(server: PredictionServer) -> None:
@@ -92,10 +87,13 @@ def test_status_and_health(server: PredictionServer) -> None:
     [
         ({"candidate": None}, "input candidate is missing"),
         ({"extra": np.ones((3, 1), np.float32)}, "input extra is unknown"),
-        ({"probe": np.ones((3, 128), np.float32)}, r"input probe has shape \[3, 128\], wanted \[-1, 712\]"),
+        ({"probe": np.ones((3, 128), np.float16)}, r"input probe has shape \[3, 128\], wanted \[-1, 712\]"),
+        ({"probe": np.ones((3, 712), np.float32)}, "input probe is float32, wanted float16"),
         ({"overlap": np.ones(3, np.float32)}, r"input overlap has shape \[3\]"),
-        ({"overlap": np.ones((2, 1), np.float32)}, "different numbers of rows"),
-        ({"probe": np.full((3, 712), np.nan, np.float32)}, "input probe contains NaN"),
+        ({"overlap": np.ones((2, 2), np.float32)}, r"different numbers of rows: \[2, 3\]"),
+        ({"overlap": np.ones((3, 1), np.float32)}, r"different numbers of candidates a row: \[1, 2\]"),
+        ({"probe": np.full((3, 712), np.nan, np.float16)}, "input probe contains NaN"),
+        ({"candidate": np.full((3, 2, 712), -np.inf, np.float16)}, "input candidate contains NaN or infinity"),
     ],
 )
 def test_wrong_inputs_are_named(server: PredictionServer, replaced: dict[str, Any], reason: str) -> None:
@@ -140,7 +138,7 @@ def test_bytes_that_are_no_request_are_refused(server: PredictionServer) -> None
 
 
 def test_many_rows_in_one_request_and_in_parts(server: PredictionServer) -> None:
-    pairs = batch(9000)
+    pairs = some_pairs(9000)
     with (
         TensorFlowServingScorer(endpoint=server.endpoint, timeout_seconds=60, batch_rows=9000) as whole,
         TensorFlowServingScorer(endpoint=server.endpoint, timeout_seconds=60, batch_rows=1000) as parts,
@@ -151,7 +149,7 @@ def test_many_rows_in_one_request_and_in_parts(server: PredictionServer) -> None
 def test_memory_in_daily_use() -> None:
     with prediction_server() as running, TensorFlowServingScorer(endpoint=running.endpoint) as scorer:
         for _ in range(10):
-            scorer.score(batch(4096))
+            scorer.score(some_pairs(4096))
         assert psutil.Process(running.process.pid).memory_info().rss < 180e6
 
 
@@ -161,13 +159,13 @@ def test_the_client_says_who_is_not_there() -> None:
         endpoint = f"127.0.0.1:{unused.getsockname()[1]}"
         with TensorFlowServingScorer(endpoint=endpoint) as scorer:
             with pytest.raises(ScorerUnavailableError, match=endpoint):
-                scorer.score(batch(2))
+                scorer.score(some_pairs(2))
             with pytest.raises(ScorerUnavailableError, match="UNAVAILABLE"):
                 scorer.served_version()
 
 
 def test_the_client_tells_the_operators_faults_from_outages(server: PredictionServer) -> None:
-    wrong = PairBatch(
+    wrong = PairBatch.of_pairs(
         probes=np.ones((2, 5), np.float32), candidates=np.ones((2, 5), np.float32), overlap=np.ones(2, np.int32)
     )
     with TensorFlowServingScorer(endpoint=server.endpoint) as scorer, pytest.raises(ConfigError, match="wanted"):
@@ -176,7 +174,7 @@ def test_the_client_tells_the_operators_faults_from_outages(server: PredictionSe
         TensorFlowServingScorer(endpoint=server.endpoint, model_name="other") as scorer,
         pytest.raises(ScorerUnavailableError, match="model 'other' is not served"),
     ):
-        scorer.score(batch(2))
+        scorer.score(some_pairs(2))
 
 
 def test_a_server_that_hangs_is_an_outage() -> None:
@@ -184,7 +182,7 @@ def test_a_server_that_hangs_is_an_outage() -> None:
         with TensorFlowServingScorer(endpoint=running.endpoint, timeout_seconds=0.5) as scorer:
             running.process.send_signal(signal.SIGSTOP)
             with pytest.raises(ScorerUnavailableError, match="DEADLINE_EXCEEDED"):
-                scorer.score(batch(2))
+                scorer.score(some_pairs(2))
         running.process.send_signal(signal.SIGCONT)
 
 
@@ -192,16 +190,16 @@ def test_the_client_outlives_a_killed_server() -> None:
     with prediction_server() as first:
         port = int(first.endpoint.rsplit(":", 1)[1])
         with TensorFlowServingScorer(endpoint=first.endpoint, timeout_seconds=30) as scorer:
-            before = scorer.score(batch(4)).values
+            before = scorer.score(some_pairs(4)).values
             first.process.kill()
             first.process.wait()
             with pytest.raises(ScorerUnavailableError):
-                scorer.score(batch(4))
+                scorer.score(some_pairs(4))
             with prediction_server(port=port):
                 deadline = time.monotonic() + 30
                 while True:
                     try:
-                        after = scorer.score(batch(4)).values
+                        after = scorer.score(some_pairs(4)).values
                         break
                     except ScorerUnavailableError:
                         assert time.monotonic() < deadline

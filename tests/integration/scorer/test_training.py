@@ -14,6 +14,7 @@ import pytest
 from neardup.demo.corpus import sample_photos
 from neardup.types import PairBatch
 from scorer.calibration import load
+from scorer.groups import grouped
 from scorer.layout import MODEL_FILE, shipped_models
 from scorer.onnx_network import network_of
 from scorer.runtime import OnnxModel
@@ -77,17 +78,14 @@ def test_the_scorer_learns_and_repeats(trained: Path) -> None:
 def test_what_was_trained_is_what_is_served(trained: Path) -> None:
     rng = np.random.default_rng(3)
     probes = rng.normal(size=(300, 712)).astype(np.float32)
-    batch = PairBatch(
+    batch = PairBatch.of_pairs(
         probes=probes,
         candidates=probes + rng.normal(size=probes.shape).astype(np.float32) * 0.05,
         overlap=rng.integers(0, 64, 300).astype(np.int32),
     )
-    served = OnnxModel.load(trained, 1).run(
-        {"probe": batch.probes, "candidate": batch.candidates, "overlap": batch.overlap[:, None].astype(np.float32)}
-    )
-    np.testing.assert_allclose(
-        served["score"], network_of(onnx.load(trained / "1" / MODEL_FILE)).score(batch), atol=1e-5
-    )
+    arrays, places = grouped(batch)
+    served = OnnxModel.load(trained, 1).run(arrays)["score"].ravel()[places]
+    np.testing.assert_allclose(served, network_of(onnx.load(trained / "1" / MODEL_FILE)).score(batch), atol=1e-5)
 
 
 def test_keras_and_tensorflow_serving_compute_the_same(trained: Path, folder: Path) -> None:

@@ -14,6 +14,7 @@ from neardup.cli import clusters, explain, lookup
 from neardup.cli.main import cli
 from neardup.errors import InvalidCursorError, InvalidImageError, RateLimitedError, UnknownImageError
 from neardup.lsh import LshModel
+from neardup.messages import half
 from neardup.settings import Settings, load_settings
 from neardup.testing import (
     CosineScorer,
@@ -53,7 +54,7 @@ def ports(monkeypatch: pytest.MonkeyPatch) -> Ports:
             version=1,
             seq=decision.seq,
             code=LSH.codes(embeddings.lsh[None, :])[0],
-            score=embeddings.score,
+            score=half(embeddings.score),
             metadata={"tenant": f"tenant of {decision.image_id}"},
             searchable=decision.indexed,
         )

@@ -16,7 +16,7 @@ from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH, RawFeatures
 from neardup.embedder.signs import MIRRORED, SIGNS
 from neardup.embedder.trunk import ensure_graph
 from neardup.points.describe import DESCRIBED
-from neardup.points.packing import unpacking
+from neardup.points.packing import UNPACKED
 
 PHOTOS = sample_photos()[:6]
 
@@ -76,9 +76,8 @@ def test_a_mirror_image_has_nearly_the_same_features(cache: Path) -> None:
         assert raw.shape == (RAW_WIDTH,)
         content = raw[:CONTENT_WIDTH]
         assert content @ mirrored[:CONTENT_WIDTH] / (content @ content) > 0.99
-        packed = np.stack([raw, mirrored])[:, CONTENT_WIDTH:-DESCRIBED]
-        matrix = unpacking(SIGNS)
-        signs, of_mirrored = np.floor(packed @ matrix) - 2 * np.floor(packed @ (matrix / 2)) > 0
+        packed = np.stack([raw, mirrored])[:, CONTENT_WIDTH:-DESCRIBED].astype(np.int64)
+        signs, of_mirrored = UNPACKED[packed].reshape(2, -1)[:, :SIGNS] > 0
         assert (signs == of_mirrored ^ MIRRORED).mean() > 0.9
 
 

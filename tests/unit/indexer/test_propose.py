@@ -35,7 +35,7 @@ class Index(InMemoryIndex):
         image = make_image(name, data)
         seq = super().position().seq + 1
         code = LSH.codes(image.lsh[None, :])[0]
-        indexed = IndexedImage(image_id=image.image_id, version=1, seq=seq, code=code, score=image.score)
+        indexed = IndexedImage(image_id=image.image_id, version=1, seq=seq, code=code, score=half(image.score))
         self.apply([indexed], [], upto=Position(seq=seq))
 
     def position(self) -> Position:
@@ -55,7 +55,7 @@ class Scorer(CosineScorer):
         self.batches: list[int] = []
 
     def score(self, batch: PairBatch) -> Scores:
-        self.batches.append(len(batch.probes))
+        self.batches.append(len(batch))
         return super().score(batch)
 
 

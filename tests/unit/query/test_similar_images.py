@@ -5,6 +5,7 @@ import pytest
 
 from neardup.errors import InvalidImageError, InvalidMessageError, UnknownImageError
 from neardup.lsh import LshModel
+from neardup.messages import half
 from neardup.testing import (
     CosineScorer,
     DigestEmbedder,
@@ -32,7 +33,9 @@ def index() -> InMemoryIndex:
     for decision in DECISIONS:
         embeddings = EMBEDDER.embed(PHOTOS[decision.image_id])
         code = LSH.codes(embeddings.lsh[None, :])[0]
-        image = IndexedImage(image_id=decision.image_id, version=1, seq=decision.seq, code=code, score=embeddings.score)
+        image = IndexedImage(
+            image_id=decision.image_id, version=1, seq=decision.seq, code=code, score=half(embeddings.score)
+        )
         index.apply([image], [], upto=position_of(decision))
     return index
 

@@ -14,11 +14,13 @@ from neardup.embedder.signs import MIRRORED, SIGNS
 from neardup.embedder.whitening import shipped_whitening
 from neardup.errors import ConfigError
 from neardup.lsh import LshModel, overlaps
+from neardup.messages import half
 from neardup.points.describe import describe
 from neardup.points.packing import POINTS, pack
 from neardup.types import PairBatch, Vector
 from scorer.evaluation import bounds, report
 from scorer.fusion import EVIDENCE, fit_trust
+from scorer.groups import grouped
 from scorer.network import AFTER_CONTENT, Network, sight
 from scorer.onnx_network import network_of, to_onnx
 from scorer.ops import NUMPY
@@ -54,7 +56,7 @@ def random_pairs(count: int, dimension: int = 24) -> PairBatch:
         for photos in (PHOTOS, [photo.crop((0, 0, photo.width * 4 // 5, photo.height)) for photo in PHOTOS])
     )
     shown, shown_in_other = RNG.integers(0, len(PHOTOS), (2, count))
-    return PairBatch(
+    return PairBatch.of_pairs(
         probes=with_points(content, signs, whole[shown]),
         candidates=with_points(other, changed, cropped[shown_in_other]),
         overlap=RNG.integers(0, 65, count).astype(np.int32),
@@ -73,12 +75,8 @@ def blocks(images: int, copies: int, *, noise: float = 0.02, dimension: int = 64
 
 def onnx_scores(network: Network, batch: PairBatch) -> Vector:
     session = onnxruntime.InferenceSession(to_onnx(network).SerializeToString(), providers=["CPUExecutionProvider"])
-    feeds = {
-        "probe": batch.probes,
-        "candidate": batch.candidates,
-        "overlap": batch.overlap[:, None].astype(np.float32),
-    }
-    scores: Vector = np.asarray(session.run(["score"], feeds)[0])
+    arrays, places = grouped(batch)
+    scores: Vector = np.asarray(session.run(["score"], dict(arrays))[0]).ravel()[places]
     return scores
 
 
@@ -86,8 +84,9 @@ def test_at_first_sight_it_does_not_matter_which_is_the_probe() -> None:
     batch = random_pairs(30)
     overlap = batch.overlap[:, None].astype(np.float32)
     network = a_network().sight
-    one = sight(NUMPY, network, batch.probes, batch.candidates, overlap)
-    np.testing.assert_array_equal(one, sight(NUMPY, network, batch.candidates, batch.probes, overlap))
+    probes, candidates = batch.probes.astype(np.float32), batch.candidates.astype(np.float32)
+    one = sight(NUMPY, network, probes, candidates, overlap)
+    np.testing.assert_array_equal(one, sight(NUMPY, network, candidates, probes, overlap))
 
 
 def test_signs_agree_straight_and_mirrored() -> None:
@@ -104,7 +103,9 @@ def test_signs_agree_straight_and_mirrored() -> None:
 
 def test_an_embedding_of_zeros_has_a_score() -> None:
     zeros = np.zeros((1, 24 + AFTER_CONTENT), np.float32)
-    assert np.isfinite(a_network().score(PairBatch(probes=zeros, candidates=zeros, overlap=np.zeros(1, np.int32))))
+    assert np.isfinite(
+        a_network().score(PairBatch.of_pairs(probes=zeros, candidates=zeros, overlap=np.zeros(1, np.int32)))
+    )
 
 
 def test_less_alike_never_scores_higher() -> None:
@@ -125,7 +126,7 @@ def test_points_in_the_same_arrangement_raise_a_score() -> None:
     network = a_network()
     probes = random_pairs(60).probes
     candidates = probes.copy()
-    same = PairBatch(probes=probes, candidates=probes, overlap=np.full(60, 64, np.int32))
+    same = PairBatch.of_pairs(probes=probes, candidates=probes, overlap=np.full(60, 64, np.int32))
     candidates[:, -POINTS:] = 0
     assert (network.logits(same) > network.logits(replace(same, candidates=candidates)) + 0.1).all()
 
@@ -136,8 +137,7 @@ def test_onnx_computes_the_same_whatever_else_is_in_the_batch() -> None:
     scores = onnx_scores(network, batch)
     np.testing.assert_allclose(scores, network.score(batch), atol=3e-6)
     order = np.random.default_rng(0).permutation(100)
-    mixed = PairBatch(probes=batch.probes[order], candidates=batch.candidates[order], overlap=batch.overlap[order])
-    np.testing.assert_array_equal(onnx_scores(network, mixed), scores[order])
+    np.testing.assert_array_equal(onnx_scores(network, batch.part(order)), scores[order])
 
 
 def test_the_network_is_found_in_its_model() -> None:
@@ -206,9 +206,9 @@ def test_judged_pairs_are_learned_from_as_well() -> None:
     same = np.array([True, False, True, True])
     after = before.with_judged(judged, same, lsh)
     added = slice(len(before.pairs.probe), None)
-    batch = after.pairs.batch(after.score_rows, added)
-    np.testing.assert_array_equal(batch.probes, judged.score[:, 0])
-    np.testing.assert_array_equal(batch.candidates, judged.score[:, 1])
+    batch = after.pairs.batch(after.score_rows).part(added)
+    np.testing.assert_array_equal(batch.probes[batch.probe_of], half(judged.score[:, 0]))
+    np.testing.assert_array_equal(batch.candidates, half(judged.score[:, 1]))
     assert after.pairs.truth[added].tolist() == same.tolist()
     assert (after.pairs.overlap[added] > 0).all()
     assert len(set(after.owner.tolist())) == 6 + 8

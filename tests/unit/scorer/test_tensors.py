@@ -14,8 +14,10 @@ from scorer.tensors import decode_request, encode_request
 
 GOLDEN = Path(__file__).parents[2] / "data" / "wire" / "predict_request.bin"
 
-Array = np.ndarray[Any, np.dtype[np.float32]]
-tensors = arrays.arrays(np.float32, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5))
+Array = wire.Array
+tensors = arrays.arrays(
+    st.sampled_from([np.float32, np.float16]), arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)
+)
 inputs = st.dictionaries(st.text(max_size=200), tensors, max_size=4)
 
 
@@ -33,7 +35,7 @@ def by_protobuf(sent: dict[str, Array]) -> Any:
 def same(found: dict[str, Array], wanted: dict[str, Array]) -> None:
     assert found.keys() == wanted.keys()
     for name, array in wanted.items():
-        assert found[name].shape == array.shape
+        assert (found[name].shape, found[name].dtype) == (array.shape, array.dtype)
         np.testing.assert_array_equal(found[name], array)
 
 
@@ -86,7 +88,11 @@ def test_the_other_encoding_of_values_is_read() -> None:
     request.inputs["probe"].dtype = 1
     request.inputs["probe"].float_val.extend([1, 2])
     request.inputs["probe"].tensor_shape.dim.add(size=2)
-    same(decode_request(request.SerializeToString()).inputs, {"probe": np.array([1, 2], np.float32)})
+    request.inputs["candidate"].dtype = 19
+    request.inputs["candidate"].half_val.extend([0x3C00, 0xC000])
+    request.inputs["candidate"].tensor_shape.dim.add(size=2)
+    wanted: dict[str, Array] = {"probe": np.array([1, 2], np.float32), "candidate": np.array([1, -2], np.float16)}
+    same(decode_request(request.SerializeToString()).inputs, wanted)
 
 
 def test_wrong_tensors_are_named() -> None:

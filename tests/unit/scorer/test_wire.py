@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from scorer import wire
@@ -54,8 +55,12 @@ def test_metadata_and_status() -> None:
     assert [(each.version, each.state) for each in status.model_version_status] == [(7, 30)]
 
 
-@given(arrays.arrays(np.float32, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)))
-def test_tensors_come_back(array: np.ndarray[Any, np.dtype[np.float32]]) -> None:
+@given(
+    arrays.arrays(
+        st.sampled_from([np.float32, np.float16]), arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=5)
+    )
+)
+def test_tensors_come_back(array: wire.Array) -> None:
     tensor = wire.message_class("tensorflow.TensorProto")()
     wire.tensor_of(array, tensor)
     assert not tensor.float_val

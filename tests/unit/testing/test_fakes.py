@@ -50,7 +50,7 @@ def test_scores_follow_the_cosine() -> None:
     probes = np.array([[1, 0], [1, 0], [1, 0]], np.float32)
     candidates = np.array([[2, 0], [0.8, 0.6], [0, 1]], np.float32)
     scorer = CosineScorer()
-    scores = scorer.score(PairBatch(probes=probes, candidates=candidates, overlap=np.ones(3, np.int32)))
+    scores = scorer.score(PairBatch.of_pairs(probes=probes, candidates=candidates, overlap=np.ones(3, np.int32)))
     assert scores.values == pytest.approx([0.982, 0.5, 0.0], abs=1e-3)
     assert scores.values.dtype == np.float32
     assert scores.values[0] > scorer.calibration(scores.model_version).match_threshold
@@ -58,7 +58,7 @@ def test_scores_follow_the_cosine() -> None:
 
 def test_an_empty_batch_names_the_model_version() -> None:
     empty = np.empty((0, 4), np.float32)
-    scores = CosineScorer().score(PairBatch(probes=empty, candidates=empty, overlap=np.empty(0, np.int32)))
+    scores = CosineScorer().score(PairBatch.of_pairs(probes=empty, candidates=empty, overlap=np.empty(0, np.int32)))
     assert (scores.values.shape, scores.model_version) == ((0,), 1)
     with pytest.raises(ConfigError, match="version 2"):
         CosineScorer().calibration(2)
