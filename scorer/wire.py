@@ -31,6 +31,7 @@ __all__ = [
     "Method",
     "array_of",
     "described",
+    "dtype_of",
     "message_class",
     "tensor_of",
     "type_number",
@@ -113,6 +114,13 @@ def type_number(dtype: npt.DTypeLike) -> int:
     return next(number for number, each in _TYPES.items() if each == dtype)
 
 
+def dtype_of(number: int) -> "np.dtype[np.floating[Any]]":
+    """Of a DataType. Raises ValueError when it is neither float32 nor float16."""
+    if number not in _TYPES:
+        raise ValueError(f"has dtype {number}, neither DT_FLOAT ({_FLOAT}) nor DT_HALF ({_HALF})")
+    return _TYPES[number]
+
+
 def described(shape: tuple[int, ...], dtype: npt.DTypeLike) -> Any:
     """A TensorProto of that shape and type, float32 or float16, without content."""
     tensor = message_class("tensorflow.TensorProto")(dtype=type_number(dtype))
@@ -133,9 +141,7 @@ def array_of(tensor: Any, content: memoryview | None = None) -> Array:
     `content`: its content when that was left out of the message. `float_val` is understood as well, in which TensorFlow
     Serving answers, and `half_val`.
     """
-    if tensor.dtype not in _TYPES:
-        raise ValueError(f"has dtype {tensor.dtype}, neither DT_FLOAT ({_FLOAT}) nor DT_HALF ({_HALF})")
-    kind = _TYPES[tensor.dtype]
+    kind = dtype_of(tensor.dtype)
     shape = tuple(dim.size for dim in tensor.tensor_shape.dim)
     if min(shape, default=0) < 0:
         raise ValueError(f"has a negative length in its shape {shape}")

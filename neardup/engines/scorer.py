@@ -60,7 +60,7 @@ def _probe(site: Site) -> str:
             request.model_spec.name = site.settings.scorer.model_name
             for name, tensor in signatures.signature_def[wire.SIGNATURE].inputs.items():
                 shape = [max(1, dim.size) for dim in tensor.tensor_shape.dim]
-                wire.tensor_of(np.ones(shape, np.float32), request.inputs[name])
+                wire.tensor_of(np.ones(shape, wire.dtype_of(tensor.dtype)), request.inputs[name])
             answer = call(wire.PREDICT, request)
             score = wire.array_of(answer.outputs[wire.OUTPUT])
         except (grpc.RpcError, ValueError) as exc:
