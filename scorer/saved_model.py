@@ -16,9 +16,7 @@ import tensorflow as tf
 
 from neardup.errors import ConfigError
 from neardup.points.packing import BITS
-from neardup.types import PairBatch
 from scorer import calibration
-from scorer.groups import grouped
 from scorer.layout import MODEL_FILE, new_version, version_folder
 from scorer.network import AFTER_CONTENT, Network, logits
 from scorer.onnx_network import network_of
@@ -119,5 +117,5 @@ def _trials(dimension: int) -> Iterator[Mapping[str, Array]]:
 
 
 def _arrays(probe: npt.NDArray[Any], candidate: npt.NDArray[Any], overlap: npt.NDArray[Any]) -> Mapping[str, Array]:
-    batch = PairBatch.of_pairs(probe.astype(np.float16), candidate.astype(np.float16), overlap.astype(np.int32))
-    return grouped(batch)[0]
+    values = (probe.astype(np.float16), candidate[:, None].astype(np.float16), overlap[:, None].astype(np.float32))
+    return dict(zip(INPUTS, values, strict=True))

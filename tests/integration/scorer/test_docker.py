@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from neardup.settings import ScorerSettings
+from scorer.groups import GROUP
 from tests.peers.environments import ROOT, pythie_python
 
 pytestmark = pytest.mark.integration
@@ -42,7 +43,7 @@ def test_monitoring_is_on(parsed: dict[str, Any]) -> None:
 def test_a_batch_holds_the_largest_request(parsed: dict[str, Any], name: str) -> None:
     found = parsed[name]
     assert found.keys() == {"max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"}
-    assert int(found["max_batch_size"]) >= ScorerSettings().batch_rows
+    assert int(found["max_batch_size"]) * GROUP >= ScorerSettings().batch_rows
     assert 0 < int(found["batch_timeout_micros"]) <= 2000
 
 
