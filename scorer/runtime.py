@@ -74,19 +74,14 @@ class OnnxModel:
                 raise ValueError(f"input {name} has shape {list(found)}, wanted {list(shape)}")
             if arrays[name].dtype != self.types[name]:
                 raise ValueError(f"input {name} is {arrays[name].dtype}, wanted {self.types[name]}")
-        count = self._only({len(array) for array in arrays.values()}, "rows")
-        pairs = self._only({arrays[name].shape[1] for name in self._grouped} or {1}, "candidates a row")
+        count = _only({len(array) for array in arrays.values()}, "rows")
+        pairs = _only({arrays[name].shape[1] for name in self._grouped} or {1}, "candidates a row")
         at_once = max(1, _BLOCK // max(1, pairs))
         parts = [
             self._block({name: array[start : start + at_once] for name, array in arrays.items()}, at_once, pairs)
             for start in range(0, max(count, 1), at_once)
         ]
         return {name: np.concatenate([part[name] for part in parts])[:count] for name in self.output_shapes}
-
-    def _only(self, numbers: set[int], what: str) -> int:
-        if len(numbers) != 1:
-            raise ValueError(f"the inputs have different numbers of {what}: {sorted(numbers)}")
-        return numbers.pop()
 
     def _block(self, arrays: Mapping[str, Array], at_once: int, pairs: int) -> dict[str, Array]:
         lanes = max(1, _LANES // max(1, pairs))
@@ -107,6 +102,12 @@ class OnnxModel:
         if not _finite(copy):
             raise ValueError(f"input {name} contains NaN or infinity")
         return copy
+
+
+def _only(numbers: set[int], what: str) -> int:
+    if len(numbers) != 1:
+        raise ValueError(f"the inputs have different numbers of {what}: {sorted(numbers)}")
+    return numbers.pop()
 
 
 def _finite(array: Array) -> bool:

@@ -53,7 +53,7 @@ def make_proposal(image_id: str, **changes: Any) -> Proposal:
         "version": 1,
         "run": 0,
         "query": np.arange(8, dtype=np.uint16).reshape(4, 2),
-        "score": np.array([0.5, -1.0, 0.25], dtype=np.float32),
+        "score": np.array([0.5, -1.0, 0.25], dtype=np.float16),
         "metadata": {"source": "test"},
         "searched_seq": 7,
         "candidate_limit": 200,

@@ -59,7 +59,7 @@ def image(image_id: str, seq: int, code: Sequence[int] | Code, **changes: Any) -
         version=1,
         seq=seq,
         code=code if isinstance(code, np.ndarray) else np.asarray(code, dtype=np.uint16),
-        score=np.full(4, seq % 100, dtype=np.float32),
+        score=np.full(4, seq % 100, dtype=np.float16),
         **changes,
     )
 
@@ -240,8 +240,8 @@ def test_embeddings_come_with_the_candidates(index: Index) -> None:
     fill(index, [1, 2], [1, 3])
     (answer,) = index[1].search([probe([1, 2])], limit=10)
     for candidate, seq in zip(answer.candidates, (1, 2), strict=True):
-        assert candidate.score.dtype == np.float32
-        np.testing.assert_array_equal(candidate.score, np.full(4, seq, dtype=np.float32))
+        assert candidate.score.dtype == np.float16
+        np.testing.assert_array_equal(candidate.score, np.full(4, seq, dtype=np.float16))
 
 
 @pytest.mark.parametrize(("limit", "minimum_overlap"), [(0, 1), (10_001, 1), (10, 0)])

@@ -48,7 +48,7 @@ def image(
         version=version,
         seq=seq,
         code=np.array([bucket, 65535, 4], dtype=np.uint16),
-        score=np.array([1.5, -0.25, seq % 100], dtype=np.float32),
+        score=np.array([1.5, -0.25, seq % 100], dtype=np.float16),
         metadata=metadata or {},
     )
 
@@ -108,7 +108,7 @@ def test_words_come_back_as_written(index: Index) -> None:
         "b": np.array([3, 65535, NO_WORD, NO_WORD, NO_WORD], dtype=np.uint32),
     }
     images = [
-        IndexedImage(image_id=ImageId(name), version=1, seq=at, code=code, score=np.ones(3, dtype=np.float32))
+        IndexedImage(image_id=ImageId(name), version=1, seq=at, code=code, score=np.ones(3, dtype=np.float16))
         for at, (name, code) in enumerate(codes.items(), start=1)
     ]
     write.apply([images[0], replace(images[1], searchable=False)], [], upto=Position(seq=2))

@@ -55,7 +55,7 @@ class Corpus:
                 code = np.concatenate([code.astype(np.uint32), self._words_of_chance()])
             self.images[image_id] = (self.seq, code)
             written.append(
-                IndexedImage(image_id=image_id, version=1, seq=self.seq, code=code, score=np.zeros(4, dtype=np.float32))
+                IndexedImage(image_id=image_id, version=1, seq=self.seq, code=code, score=np.zeros(4, dtype=np.float16))
             )
         gone = [pool[at] for at in self.rng.permutation(len(pool))[:removed] if pool[at] not in ids]
         self.index.apply(written, gone, upto=Position(seq=self.seq))

@@ -46,7 +46,7 @@ def images(count: int) -> list[IndexedImage]:
             version=1,
             seq=seq,
             code=np.array([1, seq % 5], dtype=np.uint16),
-            score=np.ones(4, dtype=np.float32),
+            score=np.ones(4, dtype=np.float16),
         )
         for seq in range(1, count + 1)
     ]

@@ -22,7 +22,7 @@ def query(*values: int) -> Code:
 
 
 def remember(recent: RecentImages, name: str, seq: int, value: int = 1) -> None:
-    recent.add(ImageId(name), seq=seq, code=code(value), score=np.array([seq], dtype=np.float32))
+    recent.add(ImageId(name), seq=seq, code=code(value), score=np.array([seq], dtype=np.float16))
 
 
 def names(recent: RecentImages, seq: int, *, minimum_overlap: int = 1) -> dict[str, int]:
@@ -59,7 +59,7 @@ def test_words_in_common_count() -> None:
         "none": [8, 9, WORD + 6, NO_WORD],
     }
     for seq, (name, code) in enumerate(codes.items(), start=1):
-        recent.add(ImageId(name), seq=seq, code=np.array(code, np.uint32), score=np.ones(1, np.float32))
+        recent.add(ImageId(name), seq=seq, code=np.array(code, np.uint32), score=np.ones(1, np.float16))
     asked = np.array([[1, 3], [2, 4], [WORD + 5, NO_WORD], [NO_WORD, NO_WORD]], dtype=np.uint32)
     (near,) = recent.after(0).near([asked], [0], minimum_overlap=1)
     found = {one.image_id: one for one in near}
@@ -107,7 +107,7 @@ def test_an_erased_image_is_forgotten() -> None:
 def test_what_is_not_searchable_is_known_but_not_found() -> None:
     recent = RecentImages(capacity=3)
     remember(recent, "a", 1)
-    recent.add(ImageId("a"), seq=2, code=code(1), score=np.array([2], dtype=np.float32), searchable=False)
+    recent.add(ImageId("a"), seq=2, code=code(1), score=np.array([2], dtype=np.float16), searchable=False)
     assert names(recent, 0) == {}
     assert recent.seq_of(ImageId("a")) == 2
     assert recent.get(ImageId("a")) is not None

@@ -55,7 +55,7 @@ def test_every_field_of_a_document_is_in_the_mapping() -> None:
         version=1,
         seq=1,
         code=np.zeros(2, np.uint16),
-        score=np.zeros(2, np.float32),
+        score=np.zeros(2, np.float16),
         metadata={"created_at": "2026-01-31T12:00:00Z"},
     )
     written = document_of_image(image).keys() | document_of_image(replace(image, searchable=False)).keys()
@@ -73,7 +73,7 @@ def test_a_document_golden() -> None:
         version=2,
         seq=3,
         code=np.array([10, 4095], np.uint16),
-        score=np.array([1, -2], np.float32),
+        score=np.array([1, -2], np.float16),
         metadata={"source": "x", "created_at": "1970-01-01T01:00:01+01:00"},
     )
     document = {
