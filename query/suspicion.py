@@ -12,6 +12,7 @@ from typing import Final, Literal
 
 import numpy as np
 
+from neardup.lsh import overlaps_of_each
 from neardup.ports import CandidateSearch, Clock, ClusterStore, History, PairScorer
 from neardup.settings import AlarmSettings
 from neardup.types import ClusterId, ClusterInfo, ImageId, MemberOrder, PairBatch
@@ -107,7 +108,7 @@ class SuspiciousClusters:
             probes=scores,
             candidates=scores[other],
             probe_of=one,
-            overlap=(codes[one] == codes[other]).sum(axis=1, dtype=np.int32),
+            overlap=np.stack(overlaps_of_each([code[:, None] for code in codes], codes))[one, other],
         )
         scored = self._scorer.score(batch)
         if bound is None:

@@ -12,6 +12,7 @@ from neardup.cli.wiring import Wiring, opened
 from neardup.commands import LARGEST_MOVE, Move
 from neardup.entries import NotMoved, Refused
 from neardup.errors import UnknownImageError
+from neardup.lsh import overlaps
 from neardup.splitting import greedy_groups
 from neardup.types import ClusterId, ImageId, IndexedImage, Member, PairBatch
 
@@ -103,7 +104,7 @@ def _groups(
     embeddings = np.stack([images[image_id].score for image_id in known])
     pairs: list[tuple[int, int, int]] = []
     for row in range(1, len(known)):
-        counts = (codes[:row] == codes[row]).sum(axis=1)
+        counts = overlaps(codes[row][:, None], codes[:row])
         near = np.flatnonzero(counts >= wiring.settings.search.minimum_overlap)
         pairs += [(row, int(other), int(counts[other])) for other in near]
     scores: dict[tuple[ImageId, ImageId], float] = {}

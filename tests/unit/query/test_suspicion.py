@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from neardup.messages import half
 from neardup.settings import AlarmSettings
 from neardup.testing import (
     CosineScorer,
@@ -13,7 +14,8 @@ from neardup.testing import (
     make_decision,
     position_of,
 )
-from neardup.types import ClusterId, ImageId, IndexedImage, Position
+from neardup.types import ClusterId, ImageId, IndexedImage, PairBatch, Position, Scores
+from neardup.words import NO_WORD, WORD
 from query.suspicion import Suspicion, SuspiciousClusters
 
 HOUR_MS = 3_600_000
@@ -28,7 +30,9 @@ class World:
         self._random = np.random.default_rng(1)
         self._seq = 0
 
-    def cluster(self, name: str, size: int, *, spread: float, at_ms: int = NOW) -> None:
+    def cluster(
+        self, name: str, size: int, *, spread: float, at_ms: int = NOW, code: tuple[int, ...] = (0, 0, 0, 0)
+    ) -> None:
         first = self._random.normal(size=32).astype(np.float32)
         for number in range(size):
             self._seq += 1
@@ -41,18 +45,18 @@ class World:
                 image_id=ImageId(image_id),
                 version=1,
                 seq=self._seq,
-                code=np.zeros(4, dtype=np.uint16),
-                score=score.astype(np.float32),
+                code=np.array(code, dtype=np.uint32 if max(code) >= WORD else np.uint16),
+                score=half(score),
             )
             self.index.apply([image], [], upto=Position(seq=self._seq))
 
-    def looking(self, **changes: object) -> SuspiciousClusters:
+    def looking(self, scorer: CosineScorer | None = None, **changes: object) -> SuspiciousClusters:
         settings = AlarmSettings.model_validate({"growth_members": 20, "score_bound": 0.8} | changes)
         return SuspiciousClusters(
             history=self.history,
             store=self.store,
             search=self.index,
-            scorer=CosineScorer(),
+            scorer=scorer or CosineScorer(),
             settings=settings,
             clock=FakeClock(NOW + 1000),
         )
@@ -103,3 +107,18 @@ def test_without_a_bound_it_is_that_of_the_model() -> None:
     world.cluster("fine", 12, spread=0.01)
     (info,) = world.store.clusters([ClusterId("fine")]).values()
     assert world.looking(score_bound=None).look(info).score_bound == 0.4
+
+
+def test_overlaps_are_counted_as_searches_count_them() -> None:
+    """A place without a word is nothing in common."""
+
+    class Noting(CosineScorer):
+        def score(self, batch: PairBatch) -> Scores:
+            self.overlaps = set(batch.overlap.tolist())
+            return super().score(batch)
+
+    world, scorer = World(), Noting()
+    world.cluster("words", 12, spread=0.01, code=(3, 9, WORD | 5, NO_WORD, NO_WORD))
+    (info,) = world.store.clusters([ClusterId("words")]).values()
+    assert world.looking(scorer).look(info).sampled == 12
+    assert scorer.overlaps == {3}
