@@ -8,8 +8,9 @@ import numpy as np
 
 from graph.recent import RecentImages, Remembered
 from neardup.lsh import overlaps_of_each
+from neardup.matching import pair_batch
 from neardup.ports import PairScorer
-from neardup.types import Match, PairBatch, Proposal
+from neardup.types import Match, Proposal
 
 __all__ = ["BEFORE", "Item", "plan_batch"]
 
@@ -70,15 +71,8 @@ def _near(
 def _score(
     scorer: PairScorer, batch: Sequence[tuple[int, Proposal]], near: Sequence[Sequence[tuple[Remembered, int]]]
 ) -> tuple[list[float], int]:
-    candidates = [one for found in near for one, _ in found]
-    if not candidates:
+    if not any(near):
         return [], 0
-    scored = scorer.score(
-        PairBatch(
-            probes=np.stack([proposal.score for _, proposal in batch]),
-            candidates=np.stack([one.score for one in candidates]),
-            probe_of=np.repeat(np.arange(len(batch)), [len(found) for found in near]),
-            overlap=np.array([one.overlap for one in candidates], dtype=np.int32),
-        )
-    )
+    probes = [proposal.score for _, proposal in batch]
+    scored = scorer.score(pair_batch(probes, [[one for one, _ in found] for found in near]))
     return scored.values.tolist(), scored.model_version

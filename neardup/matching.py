@@ -1,13 +1,14 @@
 """Candidates -> scored matches: what proposing and looking up have in common. Ports only."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 
 from neardup.ports import PairScorer
 from neardup.types import Candidate, CandidateList, Half, Match, PairBatch, Vector
 
-__all__ = ["score_candidates"]
+__all__ = ["pair_batch", "score_candidates"]
 
 
 def score_candidates(
@@ -19,7 +20,7 @@ def score_candidates(
     `probes`: the score embedding of each probe, shape (dimension,), at least one; `found`: its candidates. All pairs go
     to the scorer in one batch. Raises ScorerUnavailableError.
     """
-    scored = scorer.score(_pairs(probes, found))
+    scored = scorer.score(pair_batch(probes, [candidates.candidates for candidates in found]))
     stops = np.cumsum([len(candidates.candidates) for candidates in found])[:-1]
     matches = [
         _best(candidates.candidates, values, keep)
@@ -42,14 +43,21 @@ def _best(candidates: Sequence[Candidate], values: Vector, keep: int | None) -> 
     return tuple(matches[:keep])
 
 
-def _pairs(probes: Sequence[Half], found: Sequence[CandidateList]) -> PairBatch:
-    """Every probe against each of its candidates, one row a pair."""
-    counts = [len(candidates.candidates) for candidates in found]
-    rows = [candidate for candidates in found for candidate in candidates.candidates]
-    scores = [candidate.score for candidate in rows]
+class Scorable(Protocol):
+    """What a probe is scored against."""
+
+    @property
+    def score(self) -> Half: ...
+    @property
+    def overlap(self) -> int: ...
+
+
+def pair_batch(probes: Sequence[Half], found: Sequence[Sequence[Scorable]]) -> PairBatch:
+    """Every probe, of shape (dimension,), at least one, against all that it found, in order."""
+    every = [one for of_probe in found for one in of_probe]
     return PairBatch(
         probes=np.stack(probes),
-        candidates=np.stack(scores) if scores else np.empty((0, len(probes[0])), np.float16),
-        probe_of=np.repeat(np.arange(len(probes)), counts),
-        overlap=np.array([candidate.overlap for candidate in rows], dtype=np.int32),
+        candidates=np.stack([one.score for one in every]) if every else np.empty((0, len(probes[0])), np.float16),
+        probe_of=np.repeat(np.arange(len(probes)), [len(of_probe) for of_probe in found]),
+        overlap=np.array([one.overlap for one in every], dtype=np.int32),
     )

@@ -85,10 +85,8 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]
 
     def __getitem__(self, number: int) -> tuple[dict[str, Vector], Vector, Vector]:
         chosen = self._order[number * _BATCH : (number + 1) * _BATCH]
-        pairs, rows = self._lesson.pairs, self._lesson.score_rows
-        overlap = pairs.overlap[chosen, None].astype(np.float32)
-        values = (rows[pairs.probe[chosen]], rows[pairs.candidate[chosen]], overlap)
-        truth = pairs.truth[chosen].astype(np.float32)[:, None]
+        values = self._lesson.pairs.inputs(self._lesson.score_rows, chosen)
+        truth = self._lesson.pairs.truth[chosen].astype(np.float32)[:, None]
         return dict(zip(INPUTS, values, strict=True)), truth, self._weight[chosen]
 
     def on_epoch_end(self) -> None:

@@ -45,9 +45,7 @@ _FEWEST: Final = 3
 _LAST_NEEDED: Final = (_FEWEST - 1) * POINT + 2
 """Which of its numbers is above 0 then."""
 _TINY: Final = 1e-12
-_BOTH_WAYS, _ONE_WAY = (
-    np.eye(SIGN_NUMBERS * BITS, SIGNS, dtype=np.float32) * chosen for chosen in (~MIRRORED, MIRRORED)
-)
+_ONE_WAY: Final = MIRRORED.astype(np.float32)[:, None]
 _SPREAD: Final = np.repeat(np.eye(WEIGHINGS, dtype=np.float32) * np.float32(SHARPNESS), KNOTS, axis=1)
 
 
@@ -120,9 +118,9 @@ def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: T
     hidden = ops.apply("Softplus", (difference * difference) @ network.metric + network.offsets)
     bits, their_bits = (_bits(ops, _numbers(ops, each, content, content + SIGN_NUMBERS)) for each in (probe, candidate))
     # 1 where signs are alike, -1 where not.
-    agreed = bits * their_bits
-    both_ways = agreed @ (_BOTH_WAYS @ network.sign_weights)
-    one_way = ops.apply("Abs", agreed @ (_ONE_WAY @ network.sign_weights))
+    agreed = ops.part(bits * their_bits, 0, SIGNS)
+    both_ways = agreed @ (network.sign_weights * (1 - _ONE_WAY))
+    one_way = ops.apply("Abs", agreed @ (network.sign_weights * _ONE_WAY))
     rises = ops.apply("Softplus", (both_ways + one_way) @ _SPREAD + network.knots)
     lengths = ops.apply("Sqrt", ops.total(mine * mine, 1)) * ops.apply("Sqrt", ops.total(theirs * theirs, 1))
     cosine = ops.total(mine * theirs, 1) / ops.maximum(lengths, _TINY)

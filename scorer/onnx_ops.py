@@ -19,9 +19,6 @@ FLOAT, HALF = TensorProto.FLOAT, TensorProto.FLOAT16
 class Node:
     """A tensor of the graph that is being written. Of constants the shape is known."""
 
-    # Numpy's arrays leave operators with a node to the node.
-    __array_ufunc__ = None
-
     def __init__(self, graph: "Graph", name: str, shape: tuple[int, ...] = ()) -> None:
         self._graph = graph
         self.name = name
@@ -41,9 +38,6 @@ class Node:
 
     def __matmul__(self, other: Tensor) -> "Node":
         return self._graph.node("MatMul", self, other)
-
-    def __rmatmul__(self, other: Tensor) -> "Node":
-        return self._graph.node("MatMul", other, self)
 
     def __lt__(self, other: Tensor) -> "Node":
         return self._graph.node("Less", self, other)

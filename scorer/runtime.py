@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Mapping
+from math import gcd
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,15 +77,16 @@ class OnnxModel:
                 raise ValueError(f"input {name} is {arrays[name].dtype}, wanted {self.types[name]}")
         count = _only({len(array) for array in arrays.values()}, "rows")
         pairs = _only({arrays[name].shape[1] for name in self._grouped} or {1}, "candidates a row")
-        at_once = max(1, _BLOCK // max(1, pairs))
+        # Rows that make whole lanes of pairs, and blocks of such rows.
+        lanes = _LANES // gcd(_LANES, pairs)
+        at_once = lanes * max(1, _BLOCK // (lanes * max(1, pairs)))
         parts = [
-            self._block({name: array[start : start + at_once] for name, array in arrays.items()}, at_once, pairs)
+            self._block({name: array[start : start + at_once] for name, array in arrays.items()}, at_once, lanes)
             for start in range(0, max(count, 1), at_once)
         ]
         return {name: np.concatenate([part[name] for part in parts])[:count] for name in self.output_shapes}
 
-    def _block(self, arrays: Mapping[str, Array], at_once: int, pairs: int) -> dict[str, Array]:
-        lanes = max(1, _LANES // max(1, pairs))
+    def _block(self, arrays: Mapping[str, Array], at_once: int, lanes: int) -> dict[str, Array]:
         feeds = {name: self._filled(name, array, at_once, lanes) for name, array in arrays.items()}
         names = list(self.output_shapes)
         return dict(zip(names, self._session.run(names, feeds), strict=True))
@@ -92,7 +94,7 @@ class OnnxModel:
     def _filled(self, name: str, array: Array, at_once: int, lanes: int) -> Array:
         """A copy in this thread's own memory, which is in cache and aligned, filled up with rows of zeros."""
         count = len(array)
-        shape = (-(-at_once // lanes) * lanes, *array.shape[1:])
+        shape = (at_once, *array.shape[1:])
         memory: dict[str, Array] = self._memory.__dict__
         if name not in memory or memory[name].shape != shape:
             memory[name] = np.empty(shape, array.dtype)

@@ -63,6 +63,11 @@ class Pairs:
     overlap: npt.NDArray[np.int32]
     truth: npt.NDArray[np.bool_]
 
+    def inputs(self, score_rows: Vector, chosen: Rows) -> tuple[Vector, Vector, Vector]:
+        """Probes, candidates and overlaps of some of them, as the formula takes them."""
+        overlap = self.overlap[chosen, None].astype(np.float32)
+        return score_rows[self.probe[chosen]], score_rows[self.candidate[chosen]], overlap
+
     def batch(self, score_rows: Vector) -> PairBatch:
         scores = half(score_rows)
         return PairBatch(probes=scores, candidates=scores[self.candidate], probe_of=self.probe, overlap=self.overlap)
@@ -140,12 +145,11 @@ def with_trust(sight: Sight, taught: Sequence[tuple[Vector, Pairs]]) -> Network:
 
 def _evidence(sight: Sight, score_rows: Vector, pairs: Pairs) -> Vector:
     """Shape (n, EVIDENCE)."""
-    columns = [np.empty((0, EVIDENCE), np.float32)]
-    for rows in _blocks(np.arange(len(pairs.probe))):
-        probes, candidates = score_rows[pairs.probe[rows]], score_rows[pairs.candidate[rows]]
-        overlap = pairs.overlap[rows, None].astype(np.float32)
-        columns.append(evidence(NUMPY, *seen(NUMPY, sight, probes, candidates, overlap)))
-    return np.concatenate(columns)
+    columns = [
+        evidence(NUMPY, *seen(NUMPY, sight, *pairs.inputs(score_rows, rows)))
+        for rows in _blocks(np.arange(len(pairs.probe)))
+    ]
+    return np.concatenate([np.empty((0, EVIDENCE), np.float32), *columns])
 
 
 def _blocks(rows: Rows) -> list[Rows]:
