@@ -3,14 +3,12 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import TypeVar
 
 import structlog
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.coordinator.assignors.range import RangePartitionAssignor
-from kafka.errors import RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
@@ -202,11 +200,10 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             return position
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit the offsets to read next. While the group forms nothing is committed: whoever gets the partitions
-        reads these records again. Raises LogUnavailableError, FencedError."""
+        """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""
         if not offsets:
             return
-        with kafka_errors(f"committing as {self._group}"), suppress(RebalanceInProgressError):
+        with kafka_errors(f"committing as {self._group}"):
             self.consumer.commit(
                 {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()},
                 timeout_ms=10_000,

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError, RebalanceInProgressError
+from kafka.errors import KafkaTimeoutError
 from structlog.testing import capture_logs
 
 from neardup.errors import LogUnavailableError, RateLimitedError, SearchUnavailableError
@@ -21,7 +21,6 @@ class Consumer:
         self.pausing = {"partition"}
         self.known_end: int | None = 7
         self.at = 7
-        self.refuses: Exception | None = None
         self._fetcher = SimpleNamespace(config={})
 
     def partitions_for_topic(self, topic: str) -> set[int]:
@@ -54,11 +53,6 @@ class Consumer:
     def poll(self, *, timeout_ms: int) -> dict[Any, Any]:
         self.done.append("poll")
         return {}
-
-    def commit(self, offsets: dict[str, Any], *, timeout_ms: int) -> None:
-        self.done.append(f"commit {[each.offset for each in offsets.values()]}")
-        if self.refuses is not None:
-            raise self.refuses
 
     def close(self, *, autocommit: bool, timeout_ms: int) -> None: ...
 
@@ -212,13 +206,3 @@ def test_what_was_read_and_finished_is_committed_once(
     member.on_partitions_revoked([])
     member.commit_finished()
     assert committed[2] == {"partition": 3}
-
-
-def test_what_cannot_be_committed_while_the_group_forms_is_read_again(member: GroupMember) -> None:
-    consumer: Any = member.consumer
-    consumer.refuses = RebalanceInProgressError()
-    member.commit({"partition": 8})
-    consumer.refuses = KafkaTimeoutError()
-    with pytest.raises(LogUnavailableError, match="committing as g"):
-        member.commit({"partition": 8})
-    assert consumer.done == ["commit [8]"] * 2
