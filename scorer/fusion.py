@@ -1,5 +1,6 @@
-"""First sight and points in one score: a logistic function whose weights are not negative, so whatever two pictures
-have in common can only raise it. Learned apart from the sight: points must be able to make a match by themselves."""
+"""First sight, points and thumbnails in one score: a logistic function whose weights are not negative, so whatever two
+pictures have in common can only raise it. Learned apart from the sight: points must be able to make a match by
+themselves."""
 
 from typing import Final
 
@@ -8,18 +9,27 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from neardup.types import Vector
+from scorer import geometry, overlay
 from scorer.ops import Ops, Tensor
 
-__all__ = ["EVIDENCE", "evidence", "fit_trust"]
+__all__ = ["CHECKED", "EVIDENCE", "evidence", "fit_trust"]
+
+CHECKED: Final = len(geometry.NUMBERS) + len(overlay.NUMBERS)
+"""Numbers that points and thumbnails say."""
 
 _SIGHT_KNOTS: Final = (-4.0, 0.0)
 _INLIER_KNOTS: Final = (3.0, 6.0, 12.0)
 _WEIGHT_KNOTS: Final = (20.0, 35.0, 50.0, 65.0, 90.0)
-"""Where the score begins to rise faster: of the sight, of the inliers, of their weight."""
-EVIDENCE: Final = 1 + len(_SIGHT_KNOTS) + 1 + len(_INLIER_KNOTS) + 5 + len(_WEIGHT_KNOTS)
+_ALIKE_KNOTS: Final = (0.3, 0.45, 0.6, 0.75)
+_MANY_ALIKE_KNOTS: Final = (1.2,)
+"""Where the score begins to rise faster: of the sight, of the inliers, of their weight; of the share of alike blocks,
+and of that times the logarithm of their number."""
+_OF_POINTS: Final = 1 + len(_INLIER_KNOTS) + 5 + len(_WEIGHT_KNOTS)
+_OF_THUMBNAILS: Final = 1 + len(_ALIKE_KNOTS) + 1 + len(_MANY_ALIKE_KNOTS)
+EVIDENCE: Final = 1 + len(_SIGHT_KNOTS) + _OF_POINTS + _OF_THUMBNAILS
 _MANY: Final = 1 + len(_SIGHT_KNOTS)
 """Column of the logarithm of the inliers."""
-_RARE: Final = 10.0
+_RARE: Final = 5.0
 """How often a wrong pair with a few inliers, or a good sight, counts."""
 _STEPS: Final = 400
 _PULL: Final = 1e-3
@@ -29,9 +39,9 @@ Floats64 = npt.NDArray[np.float64]
 
 
 def evidence(ops: Ops, sight: Tensor, numbers: Tensor) -> Tensor:
-    """Of the sight, (n, 1), and the numbers of the check, (n, 5): shape (n, EVIDENCE). None falls when two pictures are
-    more alike."""
-    inliers, weight, area, their_area, share = ops.split(numbers, (1,) * 5)
+    """Of the sight, (n, 1), and the numbers of the check, (n, CHECKED): shape (n, EVIDENCE). None falls when two
+    pictures are more alike."""
+    inliers, weight, area, their_area, share, compared, alike = ops.split(numbers, (1,) * CHECKED)
     # Of the side, not of the area; neither above 1.
     side, their_side = (ops.apply("Sqrt", ops.maximum(each * -1.0, -1.0) * -1.0) for each in (area, their_area))
     larger = ops.maximum(side, their_side)
@@ -41,19 +51,24 @@ def evidence(ops: Ops, sight: Tensor, numbers: Tensor) -> Tensor:
     def above(values: Tensor, knots: tuple[float, ...], scale: float) -> list[Tensor]:
         return [ops.maximum(values - knot, 0.0) * scale for knot in knots]
 
+    # One more, so that few blocks say less.
+    alike_share = alike / (compared + 1.0)
+    many_alike = ops.apply("Log", alike + 1.0) * alike_share
     return ops.join(
         [
             *(sight, *above(sight, _SIGHT_KNOTS, 1.0)),
             *(many, *above(inliers, _INLIER_KNOTS, 0.2)),
             *(ops.apply("Log", weight * 0.05 + 1.0), larger * many, smaller * many, share * many, share),
             *above(weight, _WEIGHT_KNOTS, 1 / 30),
+            *(alike_share, *above(alike_share, _ALIKE_KNOTS, 1.0)),
+            *(many_alike, *above(many_alike, _MANY_ALIKE_KNOTS, 1.0)),
         ]
     )
 
 
 def fit_trust(columns: Vector, same: Bools) -> tuple[Vector, Vector]:
     """Weights (EVIDENCE,), none negative, and bias (1,) of a logistic function, from the evidence of n pairs. Pairs
-    that are wrong although they look right count ten times. L-BFGS-B (Byrd et al., 1995)."""
+    that are wrong although they look right count five times. L-BFGS-B (Byrd et al., 1995)."""
     misleading = ~same & ((columns[:, _MANY] >= np.log1p(3) - 1e-6) | (columns[:, 0] > -2))
     counts = np.where(misleading, _RARE, 1.0)
     spread = columns.std(axis=0, dtype=np.float64) + 1e-6

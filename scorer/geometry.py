@@ -15,7 +15,7 @@ from neardup.points.describe import COUNT
 from neardup.points.packing import BITS, EVEN, POINT, SIGN_NUMBERS, SIGNS, UNPACKED
 from scorer.ops import Ops, Tensor
 
-__all__ = ["NUMBERS", "geometry", "whole"]
+__all__ = ["NUMBERS", "Similarity", "geometry", "whole"]
 
 NUMBERS: Final = ("inliers", "weight", "probe area", "candidate area", "share")
 """What the check says: the matches that agree; their weight, each `_FARTHEST` + 1 - differing signs; what part of the
@@ -40,9 +40,9 @@ _TIES: Final = _RANK[:, None, :] + _RANK[:, :, None] / COUNT
 _VOTE_TIES: Final = (np.arange(_MATCHES) * 1e-3 / _MATCHES).astype(np.float32)[None]
 
 
-def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> Tensor:
-    """Packed points of pairs, (n, POINTS) twice -> (n, len(NUMBERS)). Any numbers will do; they are taken as whole ones
-    from 0 to 2047."""
+def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> tuple[Tensor, "Similarity"]:
+    """Packed points of pairs, (n, POINTS) twice -> (n, len(NUMBERS)), and where the probe lies in the candidate. Any
+    numbers will do; they are taken as whole ones from 0 to 2047."""
     mine, theirs = _Points.unpacked(ops, probes), _Points.unpacked(ops, candidates)
     matches, weight, flip = _matched(ops, mine, theirs)
     matched = _stacked(ops, (theirs.x, theirs.y, theirs.size, theirs.turn), COUNT) @ ops.across(matches)
@@ -51,16 +51,17 @@ def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> Tensor:
     x = mine.x * way
     columns = (x, mine.y, u, v, size - mine.size, turn - (mine.turn * way + flip * np.pi), weight)
     best = ops.best(_stacked(ops, columns, COUNT), weight - _RANK, _MATCHES)
-    few = _Matches(ops, _unstacked(ops, best, len(columns), _MATCHES))
+    few = _Matches(ops, _unstacked(ops, best, len(columns), _MATCHES), way)
     close = few.within(few.fitted(few.voted()), _FIRST_FIT)
-    every = _Matches(ops, columns)
+    every = _Matches(ops, columns, way)
     inliers = every.within(few.fitted(close), _LAST_FIT)
-    return ops.join(_said(ops, every, inliers, mine, theirs))
+    fit = every.fitted(inliers)
+    return ops.join(_said(every, inliers, fit, mine, theirs)), fit
 
 
 def whole(ops: Ops, packed: Tensor) -> Tensor:
     """Packed numbers as they should be, whatever a producer sent."""
-    return ops.apply("Floor", ops.maximum(ops.maximum(packed, 0.0) * -1.0, -_LARGEST) * -1.0)
+    return ops.apply("Floor", ops.clip(packed, 0.0, _LARGEST))
 
 
 def _stacked(ops: Ops, rows: Sequence[Tensor], width: int) -> Tensor:
@@ -124,19 +125,23 @@ def _mutual(ops: Ops, agreement: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fit:
-    """u = a x - b y, v = b x + a y around the `middle` x, y, u, v; each (n, 1)."""
+class Similarity:
+    """u = a x - b y, v = b x + a y around the `middle` x, y, u, v; x of the probe times `way`, -1 of a mirrored one.
+    `there`: whether enough points say so. Each (n, 1)."""
 
     a: Tensor
     b: Tensor
     middle: Sequence[Tensor]
+    way: Tensor
+    there: Tensor
 
 
 class _Matches:
     """Places of matching points, each (n, matches): x, y of the probe; u, v of the candidate."""
 
-    def __init__(self, ops: Ops, columns: Sequence[Tensor]) -> None:
-        self._ops = ops
+    def __init__(self, ops: Ops, columns: Sequence[Tensor], way: Tensor) -> None:
+        self.ops = ops
+        self._way = way
         self.x, self.y, self.u, self.v, self._larger, turned, weight = columns
         self._there = ops.number(weight > 0.25)
         self.weight = weight * self._there
@@ -144,7 +149,7 @@ class _Matches:
 
     def voted(self) -> Tensor:
         """1 for who follows the proposal with the heaviest followers."""
-        ops = self._ops
+        ops = self.ops
         x, y, u, v = self.x, self.y, self.u, self.v
         scale = ops.apply("Exp", self._larger)
         a, b = scale * self._cosine, scale * self._sine
@@ -169,9 +174,9 @@ class _Matches:
         chosen = ops.number(ops.equal(votes, ops.most(votes, 1)))
         return ops.shaped(ops.shaped(chosen, 1, _MATCHES) @ followers, _MATCHES) * self._there
 
-    def within(self, fit: _Fit, pixels: float) -> Tensor:
+    def within(self, fit: Similarity, pixels: float) -> Tensor:
         """1 for who lies so near to where the transform puts it."""
-        ops = self._ops
+        ops = self.ops
         x, y, u, v = (t - mean for t, mean in zip((self.x, self.y, self.u, self.v), fit.middle, strict=True))
         scale = ops.apply("Sqrt", ops.maximum(fit.a * fit.a + fit.b * fit.b, 1e-6))
         beside, below = fit.a * x - fit.b * y - u, fit.b * x + fit.a * y - v
@@ -180,22 +185,22 @@ class _Matches:
         as_large = ops.apply("Abs", self._larger - ops.apply("Log", scale)) < _SIZES_APART
         return ops.number(near & as_large & (alike > _TURNED_APART)) * self._there
 
-    def fitted(self, chosen: Tensor) -> _Fit:
+    def fitted(self, chosen: Tensor) -> Similarity:
         """By least squares to the chosen."""
         middle = [self.mean(chosen, t) for t in (self.x, self.y, self.u, self.v)]
         x, y, u, v = (t - mean for t, mean in zip((self.x, self.y, self.u, self.v), middle, strict=True))
-        square = self._ops.maximum(self._ops.total(chosen * (x * x + y * y), 1), 1e-3)
-        a, b = (self._ops.total(chosen * t, 1) / square for t in (x * u + y * v, x * v - y * u))
-        return _Fit(a, b, middle)
+        square = self.ops.maximum(self.ops.total(chosen * (x * x + y * y), 1), 1e-3)
+        a, b = (self.ops.total(chosen * t, 1) / square for t in (x * u + y * v, x * v - y * u))
+        return Similarity(a, b, middle, self._way, self.ops.total(chosen, 1) > _FEWEST - 0.5)
 
     def mean(self, chosen: Tensor, values: Tensor) -> Tensor:
-        ops = self._ops
+        ops = self.ops
         return ops.total(chosen * values, 1) / ops.maximum(ops.total(chosen, 1), 1.0)
 
 
-def _said(ops: Ops, found: _Matches, inliers: Tensor, mine: _Points, theirs: _Points) -> list[Tensor]:
+def _said(found: _Matches, inliers: Tensor, fit: Similarity, mine: _Points, theirs: _Points) -> list[Tensor]:
     """The numbers, each (n, 1)."""
-    fit = found.fitted(inliers)
+    ops = found.ops
     x, y, u, v = (t - mean for t, mean in zip((found.x, found.y, found.u, found.v), fit.middle, strict=True))
 
     def area(p: Tensor, q: Tensor) -> Tensor:

@@ -60,7 +60,7 @@ class _Scorer(keras.Model):  # type: ignore[misc]
         )
 
     def call(self, inputs: Any) -> Any:
-        return sight(TENSORFLOW, self.numbers(), *(inputs[name] for name in INPUTS))
+        return sight(TENSORFLOW, self.numbers(), *(inputs[name] for name in INPUTS))[0]
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]

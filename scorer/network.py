@@ -5,14 +5,15 @@
 
 with a, b, u, w, g not negative: the further two images are apart in any direction, and the fewer signs agree, the
 lower the sight, also for images unlike all of the training (a metric learned from squared differences; Xing et al.,
-NIPS 2002). For pairs that are not hopeless at first sight, local points are checked (`scorer.geometry`). What both say
-is weighed by a logistic function (`scorer.fusion`).
+NIPS 2002). For pairs that are not hopeless at first sight, local points are checked (`scorer.geometry`), and one
+picture is laid on the other (`scorer.overlay`). What all three say is weighed by a logistic function (`scorer.fusion`).
 
 One formula for numpy, TensorFlow and ONNX (`scorer.ops`). The sight is trained by `scorer.keras_network`, the trust in
 it by `scorer.fusion`.
 
-A score embedding is the content, of any dimension, then the signs (`neardup.embedder.signs`), then the points
-(`neardup.points`), both packed. But for the check of points it makes no difference which image is the probe.
+A score embedding is the content, of any dimension, then the signs (`neardup.embedder.signs`), the points
+(`neardup.points`) and the thumbnail (`neardup.embedder.thumbnail`), all packed. At first sight it makes no difference
+which image is the probe.
 """
 
 from dataclasses import dataclass, replace
@@ -21,29 +22,42 @@ from typing import Final, Self
 import numpy as np
 
 from neardup.embedder.signs import MIRRORED, SIGN_NUMBERS, SIGNS
-from neardup.points.packing import BITS, POINT, POINTS, UNPACKED
+from neardup.embedder.thumbnail import THUMBNAIL
+from neardup.points.packing import BITS, POINTS, UNPACKED
 from neardup.types import PairBatch, Vector
-from scorer.fusion import evidence
-from scorer.geometry import NUMBERS, geometry, whole
+from scorer.fusion import CHECKED, evidence
+from scorer.geometry import geometry, whole
 from scorer.ops import NUMPY, Ops, Tensor
+from scorer.overlay import NUMBERS as OF_THUMBNAILS
+from scorer.overlay import laid, overlay
 
-__all__ = ["AFTER_CONTENT", "KNOTS", "SHARPNESS", "UNITS", "WEIGHINGS", "Network", "Sight", "logits", "seen", "sight"]
+__all__ = [
+    "AFTER_CONTENT",
+    "KNOTS",
+    "SHARPNESS",
+    "UNITS",
+    "WEIGHINGS",
+    "Network",
+    "Sight",
+    "check",
+    "logits",
+    "seen",
+    "sight",
+]
 
 UNITS: Final = 32
 WEIGHINGS: Final = 3
 KNOTS: Final = 5
 """Of each weighing of the signs: where the score begins to rise faster."""
 SHARPNESS: Final = 12.0
-AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS
+AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS + THUMBNAIL
 """How many numbers of a score embedding follow the content."""
 
 _OVERLAP_SCALE: Final = 1 / 8
-_HOPELESS: Final = -2.0
-"""Sight. Below it are four of five wrong pairs, and no right ones that points could save."""
-_FEWEST: Final = 3
-"""Points that an image must have for a check."""
-_LAST_NEEDED: Final = (_FEWEST - 1) * POINT + 2
-"""Which of its numbers is above 0 then."""
+_HOPELESS: Final = -3.0
+"""Sight. Below it are four of five wrong pairs, and hardly a right one that points could save."""
+_LIKELY: Final = 2.0
+"""Sight, from which on a whole picture is laid on a whole one."""
 _TINY: Final = 1e-12
 _ONE_WAY: Final = MIRRORED.astype(np.float32)[:, None]
 _SPREAD: Final = np.repeat(np.eye(WEIGHINGS, dtype=np.float32) * np.float32(SHARPNESS), KNOTS, axis=1)
@@ -97,21 +111,35 @@ def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap
 
 
 def seen(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """The sight, (n, 1), and what the check of points says, (n, len(NUMBERS))."""
-    first = sight(ops, network, probe, candidate, overlap)
+    """The sight, (n, 1), and what points and thumbnails say, (n, CHECKED)."""
+    first, way = sight(ops, network, probe, candidate, overlap)
     begin = network.metric.shape[0] + SIGN_NUMBERS
-    last = begin + _LAST_NEEDED
-    needed, their_needed = (_numbers(ops, each, last, last + 1) for each in (probe, candidate))
 
-    def checked(x: Tensor, y: Tensor) -> Tensor:
-        return geometry(ops, *(_numbers(ops, each, begin, begin + POINTS) for each in (x, y)))
+    def checked(probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
+        mine, theirs = (_numbers(ops, each, begin, begin + POINTS + THUMBNAIL) for each in (probe, candidate))
+        return check(ops, mine, theirs, first, way)
 
-    worth_it = (first > _HOPELESS) & (needed * their_needed > 0.5)
-    return first, ops.where(worth_it, checked, probe, candidate, len(NUMBERS))
+    return first, ops.where(first > _HOPELESS, checked, (probe, candidate, first, way), CHECKED)
 
 
-def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
-    """Without the points: shape (n, 1)."""
+def check(ops: Ops, probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
+    """Points and thumbnails of pairs, packed, (n, POINTS + THUMBNAIL) twice, and what `sight` gave, (n, 1) twice -> (n,
+    CHECKED): the numbers of `scorer.geometry`, then those of `scorer.overlay`, zeros where nothing says how to lay one
+    picture on the other."""
+    (points, small), (their_points, their_small) = (ops.split(each, (POINTS, THUMBNAIL)) for each in (probe, candidate))
+    numbers, found = geometry(ops, points, their_points)
+    worth_it = ops.maximum(ops.number(found.there), ops.number(first > _LIKELY)) > 0.5
+
+    def compared(small: Tensor, their_small: Tensor, lay: Tensor) -> Tensor:
+        return overlay(ops, small, their_small, lay)
+
+    tables = (small, their_small, laid(ops, found, way))
+    return ops.join([numbers, ops.where(worth_it, compared, tables, len(OF_THUMBNAILS))])
+
+
+def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """Without points and thumbnails: (n, 1); and -1 for pictures that are rather mirror images, 1 for others, (n,
+    1)."""
     content = network.metric.shape[0]
     mine, theirs = (_numbers(ops, each, 0, content) for each in (probe, candidate))
     difference = mine - theirs
@@ -120,12 +148,13 @@ def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: T
     # 1 where signs are alike, -1 where not.
     agreed = ops.part(bits * their_bits, 0, SIGNS)
     both_ways = agreed @ (network.sign_weights * (1 - _ONE_WAY))
-    one_way = ops.apply("Abs", agreed @ (network.sign_weights * _ONE_WAY))
-    rises = ops.apply("Softplus", (both_ways + one_way) @ _SPREAD + network.knots)
+    straight = agreed @ (network.sign_weights * _ONE_WAY)
+    rises = ops.apply("Softplus", (both_ways + ops.apply("Abs", straight)) @ _SPREAD + network.knots)
+    way = ops.number(ops.total(straight, 1) > 0.0) * 2.0 - 1.0
     lengths = ops.apply("Sqrt", ops.total(mine * mine, 1)) * ops.apply("Sqrt", ops.total(theirs * theirs, 1))
     cosine = ops.total(mine * theirs, 1) / ops.maximum(lengths, _TINY)
     shared = ops.apply("Log", overlap * _OVERLAP_SCALE + 1.0)
-    return ops.join([hidden, rises, cosine, shared]) @ ops.shaped(network.weights, 1) + network.bias
+    return ops.join([hidden, rises, cosine, shared]) @ ops.shaped(network.weights, 1) + network.bias, way
 
 
 def _numbers(ops: Ops, embeddings: Tensor, start: int, stop: int) -> Tensor:

@@ -94,6 +94,12 @@ class Graph:
     def maximum(self, x: Tensor, y: Tensor | float) -> Tensor:
         return self.node("Max", x, y)
 
+    def minimum(self, x: Tensor, y: Tensor | float) -> Tensor:
+        return self.node("Min", x, y)
+
+    def clip(self, x: Tensor, low: float, high: float) -> Tensor:
+        return self.node("Clip", x, np.float32(low), np.float32(high))
+
     def number(self, x: Tensor) -> Tensor:
         return self.node("Cast", x, to=FLOAT)
 
@@ -111,6 +117,9 @@ class Graph:
 
     def look(self, table: Vector, places: Tensor) -> Tensor:
         return self.node("Gather", table, self.node("Cast", places, to=TensorProto.INT32), axis=0)
+
+    def pick(self, x: Tensor, places: Tensor) -> Tensor:
+        return self.node("GatherElements", x, self.node("Cast", places, to=TensorProto.INT32), axis=1)
 
     def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return self.node("Where", which, x, y)
@@ -132,13 +141,11 @@ class Graph:
         order = self.node("Expand", self.node("Unsqueeze", order, _whole(1)), lengths)
         return self.node("GatherElements", x, order, axis=2)
 
-    def where(
-        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
-    ) -> Tensor:
+    def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
         chosen = self.node("Transpose", self.node("NonZero", self.node("Squeeze", which, _whole(1))), perm=[1, 0])
         rows = self.node("Squeeze", chosen, _whole(1))
-        found = function(self.node("Gather", x, rows, axis=0), self.node("Gather", y, rows, axis=0))
-        count = self.node("Slice", self.node("Shape", x), _whole(0), _whole(1))
+        found = function(*(self.node("Gather", table, rows, axis=0) for table in tables))
+        count = self.node("Slice", self.node("Shape", which), _whole(0), _whole(1))
         shape = self.node("Concat", count, _whole(width), axis=0)
         return self.node("ScatterND", self.node("Expand", np.float32(0), shape), chosen, found)
 

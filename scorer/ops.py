@@ -26,6 +26,8 @@ class Ops(Protocol):
 
     def equal(self, x: Tensor, y: Tensor) -> Tensor: ...
     def maximum(self, x: Tensor, y: Tensor | float) -> Tensor: ...
+    def minimum(self, x: Tensor, y: Tensor | float) -> Tensor: ...
+    def clip(self, x: Tensor, low: float, high: float) -> Tensor: ...
     def number(self, x: Tensor) -> Tensor:
         """As float32; of truth 1 or 0."""
 
@@ -39,6 +41,9 @@ class Ops(Protocol):
 
     def look(self, table: Vector, places: Tensor) -> Tensor:
         """Of places in a constant table, (rows, width), the rows: one axis more."""
+
+    def pick(self, x: Tensor, places: Tensor) -> Tensor:
+        """Of every row of x, (pairs, columns), the columns that its places say, (pairs, any)."""
 
     def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
         """x where it is true, y where not."""
@@ -55,10 +60,9 @@ class Ops(Protocol):
     def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
         """The columns of (pairs, rows, columns) with the largest keys, (pairs, columns)."""
 
-    def where(
-        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
-    ) -> Tensor:
-        """`function` of the pairs for which `which`, (pairs, 1), is true, zeros for the others: (pairs, width)."""
+    def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
+        """`function` of the rows of the tables for which `which`, (pairs, 1), is true, zeros for the others: (pairs,
+        width)."""
 
 
 class _Numpy:
@@ -74,6 +78,12 @@ class _Numpy:
 
     def maximum(self, x: Tensor, y: Tensor | float) -> Tensor:
         return np.maximum(x, y)
+
+    def minimum(self, x: Tensor, y: Tensor | float) -> Tensor:
+        return np.minimum(x, y)
+
+    def clip(self, x: Tensor, low: float, high: float) -> Tensor:
+        return np.clip(x, low, high)
 
     def number(self, x: Tensor) -> Tensor:
         return x.astype(np.float32, copy=False)
@@ -93,6 +103,9 @@ class _Numpy:
     def look(self, table: Vector, places: Tensor) -> Tensor:
         return table[places.astype(np.int32)]
 
+    def pick(self, x: Tensor, places: Tensor) -> Tensor:
+        return np.take_along_axis(x, places.astype(np.int32), axis=1)
+
     def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return np.where(which, x, y)
 
@@ -109,15 +122,13 @@ class _Numpy:
         order: npt.NDArray[np.intp] = np.argsort(-keys, axis=1, kind="stable")[:, :count]
         return np.take_along_axis(x, order[:, None, :], axis=2)
 
-    def where(
-        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
-    ) -> Tensor:
+    def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
         chosen = np.flatnonzero(which)
-        result = np.zeros((len(x), width), np.float32)
+        result = np.zeros((len(which), width), np.float32)
         # In parts: what lies between the steps stays in the processor's cache.
         for start in range(0, len(chosen), _BLOCK):
             part = chosen[start : start + _BLOCK]
-            result[part] = function(x[part], y[part])
+            result[part] = function(*(table[part] for table in tables))
         return result
 
 

@@ -26,6 +26,12 @@ class _TensorFlow:
     def maximum(self, x: Tensor, y: Tensor | float) -> Tensor:
         return tf.maximum(x, y)
 
+    def minimum(self, x: Tensor, y: Tensor | float) -> Tensor:
+        return tf.minimum(x, y)
+
+    def clip(self, x: Tensor, low: float, high: float) -> Tensor:
+        return tf.clip_by_value(x, low, high)
+
     def number(self, x: Tensor) -> Tensor:
         return tf.cast(x, tf.float32)
 
@@ -44,6 +50,9 @@ class _TensorFlow:
     def look(self, table: Vector, places: Tensor) -> Tensor:
         return tf.gather(table, tf.cast(places, tf.int32))
 
+    def pick(self, x: Tensor, places: Tensor) -> Tensor:
+        return tf.gather(x, tf.cast(places, tf.int32), axis=1, batch_dims=1)
+
     def either(self, which: Tensor, x: Tensor, y: Tensor) -> Tensor:
         return tf.where(which, x, y)
 
@@ -60,13 +69,11 @@ class _TensorFlow:
     def best(self, x: Tensor, keys: Tensor, count: int) -> Tensor:
         return tf.gather(x, tf.math.top_k(keys, count).indices, axis=2, batch_dims=1)
 
-    def where(
-        self, which: Tensor, function: Callable[[Tensor, Tensor], Tensor], x: Tensor, y: Tensor, width: int
-    ) -> Tensor:
+    def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
         chosen = tf.where(which[:, 0])
         rows = chosen[:, 0]
-        shape = tf.stack([tf.shape(x, tf.int64)[0], tf.constant(width, tf.int64)])
-        return tf.scatter_nd(chosen, function(tf.gather(x, rows), tf.gather(y, rows)), shape)
+        shape = tf.stack([tf.shape(which, tf.int64)[0], tf.constant(width, tf.int64)])
+        return tf.scatter_nd(chosen, function(*(tf.gather(table, rows) for table in tables)), shape)
 
 
 TENSORFLOW: Final[Ops] = _TensorFlow()

@@ -11,22 +11,22 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.lsh import LshModel, overlaps
 from neardup.messages import half
-from neardup.points.packing import POINTS
 from neardup.types import PairBatch, Vector
 from scorer.fusion import EVIDENCE, evidence, fit_trust
-from scorer.geometry import NUMBERS, geometry
-from scorer.network import Network, Sight, seen
+from scorer.network import AFTER_CONTENT, Network, Sight, check, seen
 from scorer.ops import NUMPY
 
 __all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs", "near_copies", "with_trust"]
 
 Rows = npt.NDArray[np.intp]
 _BLOCK: Final = 1024
-_COMMON: Final = 12
-_COMMON_SHARE: Final = 0.45
-"""Inliers, and their share, from which on pictures have a good part in common."""
+_COMMON: Final = 4
+_COMMON_SHARE: Final = 0.55
+"""Inliers, and the share of alike blocks where they lay one picture on the other, from which on pictures have a good
+part in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,15 +119,16 @@ def candidate_pairs(
 
 
 def near_copies(originals: EmbeddedCopies, pairs: Pairs) -> set[int]:
-    """Numbers of the images that have a good part in common with an earlier one, by their points. The same photo is in
-    several figures of a manual: they must not be learned from as different pictures."""
-    numbers = np.concatenate(
-        [
-            geometry(NUMPY, originals.score_rows[probe, -POINTS:], originals.score_rows[candidate, -POINTS:])
-            for probe, candidate in zip(_blocks(pairs.probe), _blocks(pairs.candidate), strict=True)
-        ]
-    )
-    common = (numbers[:, NUMBERS.index("inliers")] >= _COMMON) & (numbers[:, NUMBERS.index("share")] >= _COMMON_SHARE)
+    """Numbers of the images that have a good part in common with an earlier one. The same photo is in several figures
+    of a manual: they must not be learned from as different pictures."""
+    looks = originals.score_rows[:, SIGN_NUMBERS - AFTER_CONTENT :]
+    unknown = np.zeros((_BLOCK, 1), np.float32)
+    numbers = [
+        check(NUMPY, looks[probe], looks[candidate], unknown[: len(probe)], unknown[: len(probe)])
+        for probe, candidate in zip(_blocks(pairs.probe), _blocks(pairs.candidate), strict=True)
+    ]
+    inliers, *_, compared, alike = np.concatenate(numbers).T
+    common = (inliers >= _COMMON) & (alike >= _COMMON_SHARE * (compared + 1))
     dropped: set[int] = set()
     for ends in np.unique(np.sort(np.stack([pairs.probe, pairs.candidate], axis=1)[common], axis=1), axis=0).tolist():
         if ends[0] not in dropped:

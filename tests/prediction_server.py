@@ -46,7 +46,7 @@ def prediction_server(
 def some_pairs(count: int) -> PairBatch:
     """Random ones, 200 of a probe."""
     rng = np.random.default_rng(count)
-    probes, candidates = (rng.normal(size=(rows, 712), scale=0.05) for rows in (-(-count // 200), count))
+    probes, candidates = (rng.normal(size=(rows, 1055), scale=0.05) for rows in (-(-count // 200), count))
     return PairBatch(
         probes=probes.astype(np.float16),
         candidates=candidates.astype(np.float16),

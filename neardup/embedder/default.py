@@ -42,5 +42,5 @@ class DefaultEmbedder:
         return self._whitening.score_dimension
 
     def embed(self, data: bytes) -> Embeddings:
-        """See Embedder: shapes (352,) and (712,), the first 256 of both the same. Raises InvalidImageError."""
+        """See Embedder: shapes (352,) and (1055,), the first 256 of both the same. Raises InvalidImageError."""
         return self._whitening.embed_one(self._raw.of_bytes(data))

@@ -1,7 +1,8 @@
 """An upright picture -> the raw features that whitening turns into embeddings.
 
 The network sees the picture and its mirror image; both pooled layers are averaged over the two. Each block is scaled
-to length 1, so that none drowns the others. The signs of low frequencies and the local points follow as they are.
+to length 1, so that none drowns the others. The signs of low frequencies, the local points and the thumbnail follow as
+they are.
 """
 
 from pathlib import Path
@@ -15,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from neardup.embedder.decode import Decode, decode
 from neardup.embedder.hand import HAND_WIDTHS, hand_features
 from neardup.embedder.signs import SIGN_NUMBERS
+from neardup.embedder.thumbnail import THUMBNAIL, thumbnail
 from neardup.embedder.trim import trim
 from neardup.embedder.trunk import MIDDLE, SIDE, TOP, ensure_graph
 from neardup.points.describe import DESCRIBED, describe
@@ -22,12 +24,12 @@ from neardup.types import Vector
 
 __all__ = ["CONTENT_WIDTH", "FEATURES_VERSION", "RAW_WIDTH", "RAW_WIDTHS", "RawFeatures"]
 
-FEATURES_VERSION: Final = 4
+FEATURES_VERSION: Final = 5
 """Raised with every change that gives other features for the same bytes."""
 CONTENT_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
 """How many of the raw features, from the first on, are the same for a mirror image and go through the whitening."""
-RAW_WIDTHS: Final = (CONTENT_WIDTH, SIGN_NUMBERS, DESCRIBED)
-"""Of content, signs and described points, in this order."""
+RAW_WIDTHS: Final = (CONTENT_WIDTH, SIGN_NUMBERS, DESCRIBED, THUMBNAIL)
+"""Of content, signs, described points and thumbnail, in this order."""
 RAW_WIDTH: Final = sum(RAW_WIDTHS)
 
 
@@ -61,7 +63,7 @@ class RawFeatures:
         middle, top = (output.mean(axis=0) for output in self._session.run(["middle", "top"], {"image": both}))
         by_hand, signs = hand_features(image)
         blocks = (_unit(block) for block in (middle, top, *by_hand))
-        return np.concatenate([*blocks, signs, describe(image)]).astype(np.float32)
+        return np.concatenate([*blocks, signs, describe(image), thumbnail(image)]).astype(np.float32)
 
 
 def _unit(block: Vector) -> Vector:

@@ -18,12 +18,12 @@ import numpy as np
 
 from neardup.edits.named import EDITS, varied_edit
 from neardup.embedder.decode import FORMATS
-from neardup.embedder.features import CONTENT_WIDTH, FEATURES_VERSION, RawFeatures
+from neardup.embedder.features import CONTENT_WIDTH, FEATURES_VERSION, RAW_WIDTHS, RawFeatures
 from neardup.embedder.fence import process_fence
 from neardup.embedder.whitening import Whitening, fit_projection
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.points.axes import Axes
-from neardup.points.describe import DESCRIBED, unfolded
+from neardup.points.describe import unfolded
 from neardup.types import Vector
 
 __all__ = ["Picture", "Side", "copies_of", "distinct", "find_pictures", "fit_whitening", "originals_of", "picture_of"]
@@ -107,7 +107,8 @@ def fit_whitening(originals: Vector, copies: Vector) -> Whitening:
     owner = np.repeat(np.arange(len(originals)), copies.shape[1])
     rows = copies.reshape(-1, copies.shape[-1])[:, :CONTENT_WIDTH]
     content = fit_projection(originals[:, :CONTENT_WIDTH], rows, owner, dimension=256, ridge=0.03, flatten=0.8)
-    _, histograms = unfolded(originals[:, -DESCRIBED:])
+    _, _, described, _ = np.split(originals, np.cumsum(RAW_WIDTHS)[:-1], axis=1)
+    _, histograms = unfolded(described)
     return Whitening(content, Axes.learn(histograms[histograms.any(axis=2)]))
 
 

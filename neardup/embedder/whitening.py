@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTHS
 from neardup.embedder.signs import SIGN_NUMBERS
+from neardup.embedder.thumbnail import THUMBNAIL
 from neardup.errors import ConfigError
 from neardup.points.axes import Axes
 from neardup.points.describe import COUNT
@@ -32,7 +33,7 @@ _FORMAT: Final = 3
 @dataclass(frozen=True)
 class Whitening:
     """Both embeddings begin with the projected content, of length 1. In that for the terms the words of points follow;
-    in that for the scorer the signs, and the points."""
+    in that for the scorer the signs, the points and the thumbnail."""
 
     content: Projection
     axes: Axes
@@ -51,14 +52,14 @@ class Whitening:
 
     @property
     def score_dimension(self) -> int:
-        return self.content.dimension + SIGN_NUMBERS + POINTS
+        return self.content.dimension + SIGN_NUMBERS + POINTS + THUMBNAIL
 
     def embed(self, raw: Vector) -> tuple[Vector, Vector]:
         """Raw features (n, RAW_WIDTH) -> embeddings for terms and for the scorer, (n, dimension) each."""
-        seen, signs, described = np.split(raw, np.cumsum(RAW_WIDTHS)[:-1], axis=1)
+        seen, signs, described, thumbnails = np.split(raw, np.cumsum(RAW_WIDTHS)[:-1], axis=1)
         content = self.content.apply(seen)
         lsh = np.concatenate([content, self.axes.words(described)], axis=1)
-        return lsh, np.concatenate([content, signs, self.axes.points(described)], axis=1)
+        return lsh, np.concatenate([content, signs, self.axes.points(described), thumbnails], axis=1)
 
     def embed_one(self, raw: Vector) -> Embeddings:
         lsh, score = self.embed(raw[None])

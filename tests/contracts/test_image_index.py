@@ -123,7 +123,7 @@ def test_words_come_back_as_written(index: Index) -> None:
 
 def test_score_embeddings_are_kept_as_float16(index: Index) -> None:
     write, search = index
-    embedding = np.random.default_rng(1).normal(size=712).astype(np.float16)
+    embedding = np.random.default_rng(1).normal(size=1055).astype(np.float16)
     entry = IndexedImage(image_id=ImageId("a"), version=1, seq=1, code=np.zeros(3, dtype=np.uint16), score=embedding)
     write.apply([entry], [], upto=Position(seq=1))
     found = search.images([ImageId("a")])[ImageId("a")].score

@@ -13,7 +13,7 @@ from neardup.types import PairBatch, Vector
 from scorer.client import TensorFlowServingScorer
 from tests.prediction_server import prediction_server
 
-DIMENSION = 712
+DIMENSION = 1055
 
 
 @pytest.fixture(scope="module", params=["memory", pytest.param("server", marks=pytest.mark.integration)])

@@ -97,7 +97,7 @@ def test_foreign_embeddings_are_clustered_with_a_fitted_model(pipeline: Pipeline
 
     letters = {letter.reason for letter in read_dead_letters(running.wiring.kafka, running.wiring.topics)}
     assert letters == {
-        f"embedding: dimension {has}, this namespace takes {wants}" for has, wants in ((256, 1280), (7, 712))
+        f"embedding: dimension {has}, this namespace takes {wants}" for has, wants in ((256, 1280), (7, 1055))
     }
     placed = running.wiring.store.placements(list(published))
     assert set(placed) == set(published)
@@ -120,7 +120,7 @@ def test_foreign_embeddings_are_clustered_with_a_fitted_model(pipeline: Pipeline
     assert json.loads(_neardup(settings, "query", known, "--json").stdout)["in_corpus"] is True
     refused = _neardup(settings, "query", str(sample_photos()[0]), code=2)
     assert "NEARDUP_EMBEDDER: 'default' makes embeddings lite0" in refused.stderr
-    assert "the LSH model is for lite0-pooled of 1280 and 712" in refused.stderr
+    assert "the LSH model is for lite0-pooled of 1280 and 1055" in refused.stderr
     assert "NEARDUP_EMBEDDER" in _neardup(settings, "add", str(sample_photos()[0]), code=2).stderr
 
     # Another model makes other terms: it is kept out before it changes anything.

@@ -119,7 +119,7 @@ def test_the_official_stubs_ask_our_server(train: Path, exported: Path, embedded
         command = [str(train), str(PEERS / "official_client.py"), server.endpoint, str(tmp_path / "pairs.npz")]
         answer = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True, timeout=300).stdout)
     assert (answer["name"], answer["version"]) == ("neardup", 1)
-    assert answer["probe"] == [-1, 712]
+    assert answer["probe"] == [-1, 1055]
     assert answer["states"] == [[1, "AVAILABLE"]]
     assert np.abs(np.array(answer["scores"]).ravel()[places] - embedded).max() < 1e-6
 
@@ -141,7 +141,7 @@ def test_an_export_lies_beside_its_onnx_model(exported: Path) -> None:
     names = {path.name for path in (exported / "1").iterdir()}
     assert {"saved_model.pb", "variables", "model.onnx", "calibration.json"} <= names
     assert [path.name for path in exported.iterdir()] == ["1"]
-    assert OnnxModel.load(exported, 1).input_shapes["probe"] == (-1, 712)
+    assert OnnxModel.load(exported, 1).input_shapes["probe"] == (-1, 1055)
 
 
 def test_a_scorer_of_another_dimension_is_exported(train: Path, tmp_path: Path) -> None:

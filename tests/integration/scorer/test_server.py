@@ -41,8 +41,8 @@ def call(endpoint: str, method: wire.Method, request: Any) -> Any:
 def predict_request(rows: int = 3, *, model: str = "neardup", **replaced: Any) -> Any:
     rng = np.random.default_rng(rows)
     arrays = {
-        "probe": rng.normal(size=(rows, 712)).astype(np.float16),
-        "candidate": rng.normal(size=(rows, 2, 712)).astype(np.float16),
+        "probe": rng.normal(size=(rows, 1055)).astype(np.float16),
+        "candidate": rng.normal(size=(rows, 2, 1055)).astype(np.float16),
         "overlap": np.ones((rows, 2), np.float32),
         **replaced,
     }
@@ -69,7 +69,7 @@ def test_metadata_describes_the_inputs(server: PredictionServer) -> None:
     assert packed.Unpack(signatures)
     signature = signatures.signature_def[wire.SIGNATURE]
     shapes = {name: [dim.size for dim in info.tensor_shape.dim] for name, info in signature.inputs.items()}
-    assert shapes == {"probe": [-1, 712], "candidate": [-1, -1, 712], "overlap": [-1, -1]}
+    assert shapes == {"probe": [-1, 1055], "candidate": [-1, -1, 1055], "overlap": [-1, -1]}
     assert {name: info.dtype for name, info in signature.inputs.items()} == {"probe": 19, "candidate": 19, "overlap": 1}
 
 
@@ -87,13 +87,13 @@ def test_status_and_health(server: PredictionServer) -> None:
     [
         ({"candidate": None}, "input candidate is missing"),
         ({"extra": np.ones((3, 1), np.float32)}, "input extra is unknown"),
-        ({"probe": np.ones((3, 128), np.float16)}, r"input probe has shape \[3, 128\], wanted \[-1, 712\]"),
-        ({"probe": np.ones((3, 712), np.float32)}, "input probe is float32, wanted float16"),
+        ({"probe": np.ones((3, 128), np.float16)}, r"input probe has shape \[3, 128\], wanted \[-1, 1055\]"),
+        ({"probe": np.ones((3, 1055), np.float32)}, "input probe is float32, wanted float16"),
         ({"overlap": np.ones(3, np.float32)}, r"input overlap has shape \[3\]"),
         ({"overlap": np.ones((2, 2), np.float32)}, r"different numbers of rows: \[2, 3\]"),
         ({"overlap": np.ones((3, 1), np.float32)}, r"different numbers of candidates a row: \[1, 2\]"),
-        ({"probe": np.full((3, 712), np.nan, np.float16)}, "input probe contains NaN"),
-        ({"candidate": np.full((3, 2, 712), -np.inf, np.float16)}, "input candidate contains NaN or infinity"),
+        ({"probe": np.full((3, 1055), np.nan, np.float16)}, "input probe contains NaN"),
+        ({"candidate": np.full((3, 2, 1055), -np.inf, np.float16)}, "input candidate contains NaN or infinity"),
     ],
 )
 def test_wrong_inputs_are_named(server: PredictionServer, replaced: dict[str, Any], reason: str) -> None:

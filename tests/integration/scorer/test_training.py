@@ -77,7 +77,7 @@ def test_the_scorer_learns_and_repeats(trained: Path) -> None:
 
 def test_what_was_trained_is_what_is_served(trained: Path) -> None:
     rng = np.random.default_rng(3)
-    probes = rng.normal(size=(300, 712)).astype(np.float32)
+    probes = rng.normal(size=(300, 1055)).astype(np.float32)
     batch = PairBatch.of_pairs(
         probes=probes,
         candidates=probes + rng.normal(size=probes.shape).astype(np.float32) * 0.05,

@@ -13,9 +13,8 @@ from neardup.demo.corpus import sample_photos
 from neardup.edits.named import EDITS
 from neardup.embedder.default import DefaultEmbedder
 from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH, RawFeatures
-from neardup.embedder.signs import MIRRORED, SIGNS
+from neardup.embedder.signs import MIRRORED, SIGN_NUMBERS, SIGNS
 from neardup.embedder.trunk import ensure_graph
-from neardup.points.describe import DESCRIBED
 from neardup.points.packing import UNPACKED
 
 PHOTOS = sample_photos()[:6]
@@ -33,7 +32,7 @@ def embedder(cache: Path) -> DefaultEmbedder:
 
 def test_both_embeddings_start_alike(embedder: DefaultEmbedder) -> None:
     found = embedder.embed(PHOTOS[0].read_bytes())
-    assert (found.lsh.shape, found.score.shape) == ((352,), (712,))
+    assert (found.lsh.shape, found.score.shape) == ((352,), (1055,))
     np.testing.assert_array_equal(found.lsh[:256], found.score[:256])
     assert np.linalg.norm(found.lsh[:256]) == pytest.approx(1, abs=1e-5)
 
@@ -76,7 +75,7 @@ def test_a_mirror_image_has_nearly_the_same_features(cache: Path) -> None:
         assert raw.shape == (RAW_WIDTH,)
         content = raw[:CONTENT_WIDTH]
         assert content @ mirrored[:CONTENT_WIDTH] / (content @ content) > 0.99
-        packed = np.stack([raw, mirrored])[:, CONTENT_WIDTH:-DESCRIBED].astype(np.int64)
+        packed = np.stack([raw, mirrored])[:, CONTENT_WIDTH : CONTENT_WIDTH + SIGN_NUMBERS].astype(np.int64)
         signs, of_mirrored = UNPACKED[packed].reshape(2, -1)[:, :SIGNS] > 0
         assert (signs == of_mirrored ^ MIRRORED).mean() > 0.9
 

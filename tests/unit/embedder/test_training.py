@@ -13,6 +13,7 @@ from neardup.demo.corpus import sample_photos
 from neardup.embedder.carve import images_in
 from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH
 from neardup.embedder.signs import SIGN_NUMBERS
+from neardup.embedder.thumbnail import THUMBNAIL
 from neardup.embedder.training import copies_of, distinct, find_pictures, fit_whitening, originals_of
 from neardup.errors import ConfigError
 from neardup.points.describe import COUNT, DESCRIBED
@@ -124,10 +125,14 @@ def test_fitting_gives_the_stated_dimensions() -> None:
     rng = np.random.default_rng(3)
     content = rng.uniform(size=(300, CONTENT_WIDTH))
     signs = rng.integers(0, 2048, (300, SIGN_NUMBERS))
-    originals = np.concatenate([content, signs, rng.uniform(size=(300, DESCRIBED))], axis=1).astype(np.float32)
+    thumbnails = rng.integers(0, 1728, (300, THUMBNAIL))
+    described = rng.uniform(size=(300, DESCRIBED))
+    originals = np.concatenate([content, signs, described, thumbnails], axis=1).astype(np.float32)
     copies = originals[:, None] + rng.normal(scale=0.1, size=(300, 2, RAW_WIDTH)).astype(np.float32)
     whitening = fit_whitening(originals, copies)
-    assert (whitening.lsh_dimension, whitening.score_dimension) == (256 + 2 * COUNT, 256 + SIGN_NUMBERS + POINTS)
+    dimensions = (256 + 2 * COUNT, 256 + SIGN_NUMBERS + POINTS + THUMBNAIL)
+    assert (whitening.lsh_dimension, whitening.score_dimension) == dimensions
     lsh, score = whitening.embed(originals)
     assert (lsh[:, :256] @ lsh[:, :256].T).argmax(axis=1).tolist() == list(range(300))
-    np.testing.assert_array_equal(score[:, :-POINTS], np.concatenate([lsh[:, :256], signs], axis=1))
+    np.testing.assert_array_equal(score[:, : 256 + SIGN_NUMBERS], np.concatenate([lsh[:, :256], signs], axis=1))
+    np.testing.assert_array_equal(score[:, -THUMBNAIL:], thumbnails)

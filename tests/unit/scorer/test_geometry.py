@@ -20,7 +20,7 @@ def packed(*pictures: Image.Image) -> Vector:
 
 
 def check(probes: Vector, candidates: Vector) -> Vector:
-    numbers: Vector = geometry(NUMPY, probes, candidates)
+    numbers: Vector = geometry(NUMPY, probes, candidates)[0]
     return numbers
 
 

@@ -1,5 +1,6 @@
 """Pair features, the network and its ONNX twin, pairs to train on, thresholds and reports."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image
 
 from neardup.demo.corpus import sample_photos
 from neardup.embedder.signs import MIRRORED, SIGNS
+from neardup.embedder.thumbnail import THUMBNAIL, thumbnail
 from neardup.embedder.whitening import shipped_whitening
 from neardup.errors import ConfigError
 from neardup.lsh import LshModel, overlaps
@@ -35,30 +37,35 @@ def some_signs(count: int) -> npt.NDArray[np.bool_]:
     return RNG.random((count, SIGNS)) < 0.5
 
 
-def with_points(content: npt.NDArray[np.floating], signs: npt.NDArray[np.bool_], points: Vector) -> Vector:
+def with_looks(content: npt.NDArray[np.floating], signs: npt.NDArray[np.bool_], looks: Vector) -> Vector:
     """Score embeddings."""
-    return np.concatenate([content, pack(signs), points], axis=1).astype(np.float32)
+    return np.concatenate([content, pack(signs), looks], axis=1).astype(np.float32)
 
 
-def no_points(count: int) -> Vector:
-    return np.zeros((count, POINTS), np.float32)
+def looks_of(photos: Sequence[Image.Image]) -> Vector:
+    """Points and thumbnails."""
+    points = shipped_whitening().axes.points(np.stack([describe(photo) for photo in photos]))
+    return np.concatenate([points, np.stack([thumbnail(photo) for photo in photos])], axis=1)
+
+
+def no_looks(count: int) -> Vector:
+    return np.zeros((count, POINTS + THUMBNAIL), np.float32)
 
 
 def random_pairs(count: int, dimension: int = 24) -> PairBatch:
-    """With the points of photos and of their crops, some of the same one."""
+    """With points and thumbnails of photos and of their crops, some of the same one."""
     content = RNG.normal(size=(count, dimension))
     other = content + RNG.normal(scale=0.3, size=content.shape)
     signs = some_signs(count)
     changed = signs ^ (RNG.uniform(size=signs.shape) < RNG.uniform(0, 0.6, size=(count, 1)))
-    axes = shipped_whitening().axes
     whole, cropped = (
-        axes.points(np.stack([describe(photo) for photo in photos]))
+        looks_of(photos)
         for photos in (PHOTOS, [photo.crop((0, 0, photo.width * 4 // 5, photo.height)) for photo in PHOTOS])
     )
     shown, shown_in_other = RNG.integers(0, len(PHOTOS), (2, count))
     return PairBatch.of_pairs(
-        probes=with_points(content, signs, whole[shown]),
-        candidates=with_points(other, changed, cropped[shown_in_other]),
+        probes=with_looks(content, signs, whole[shown]),
+        candidates=with_looks(other, changed, cropped[shown_in_other]),
         overlap=RNG.integers(0, 65, count).astype(np.int32),
     )
 
@@ -69,7 +76,7 @@ def blocks(images: int, copies: int, *, noise: float = 0.02, dimension: int = 64
     lsh = (originals + RNG.normal(scale=noise, size=(images, 1 + copies, dimension))).astype(np.float32)
     signs = np.repeat(some_signs(images), 1 + copies, axis=0)
     signs ^= RNG.uniform(size=signs.shape) < 0.05
-    score = with_points(lsh.reshape(-1, dimension), signs, no_points(len(signs)))
+    score = with_looks(lsh.reshape(-1, dimension), signs, no_looks(len(signs)))
     return EmbeddedCopies(lsh, score.reshape(images, 1 + copies, -1))
 
 
@@ -85,20 +92,24 @@ def test_at_first_sight_it_does_not_matter_which_is_the_probe() -> None:
     overlap = batch.overlap[:, None].astype(np.float32)
     network = a_network().sight
     probes, candidates = batch.probes.astype(np.float32), batch.candidates.astype(np.float32)
-    one = sight(NUMPY, network, probes, candidates, overlap)
-    np.testing.assert_array_equal(one, sight(NUMPY, network, candidates, probes, overlap))
+    one, _ = sight(NUMPY, network, probes, candidates, overlap)
+    np.testing.assert_array_equal(one, sight(NUMPY, network, candidates, probes, overlap)[0])
 
 
 def test_signs_agree_straight_and_mirrored() -> None:
     content, signs = np.zeros((5, 24), np.float32), some_signs(5)
 
-    def seen_of(other: npt.NDArray[np.bool_]) -> Vector:
-        probes, candidates = (with_points(content, each, no_points(5)) for each in (signs, other))
-        result: Vector = sight(NUMPY, a_network().sight, probes, candidates, np.zeros((5, 1), np.float32))
+    def seen_of(other: npt.NDArray[np.bool_]) -> tuple[Vector, Vector]:
+        probes, candidates = (with_looks(content, each, no_looks(5)) for each in (signs, other))
+        result: tuple[Vector, Vector] = sight(
+            NUMPY, a_network().sight, probes, candidates, np.zeros((5, 1), np.float32)
+        )
         return result
 
-    np.testing.assert_allclose(seen_of(signs), seen_of(signs ^ MIRRORED), atol=1e-5)
-    assert (seen_of(~signs) < seen_of(signs) - 0.1).all()
+    (straight, way), (mirrored, other_way), (unlike, _) = map(seen_of, (signs, signs ^ MIRRORED, ~signs))
+    np.testing.assert_allclose(straight, mirrored, atol=1e-5)
+    assert (unlike < straight - 0.1).all()
+    assert (way.ravel().tolist(), other_way.ravel().tolist()) == ([1.0] * 5, [-1.0] * 5)
 
 
 def test_an_embedding_of_zeros_has_a_score() -> None:
@@ -116,18 +127,19 @@ def test_less_alike_never_scores_higher() -> None:
     further = replace(batch, candidates=batch.candidates + step)
     # The cosine of what is further along a line from the probe is lower too.
     assert (network.logits(further) <= network.logits(batch) + 1e-4).all()
-    mine = batch.probes[:, -AFTER_CONTENT:-POINTS]
-    parts = [batch.candidates[:, :-AFTER_CONTENT], mine, batch.candidates[:, -POINTS:]]
+    looks = POINTS + THUMBNAIL
+    mine = batch.probes[:, -AFTER_CONTENT:-looks]
+    parts = [batch.candidates[:, :-AFTER_CONTENT], mine, batch.candidates[:, -looks:]]
     same = replace(batch, candidates=np.concatenate(parts, axis=1))
     assert (network.logits(same) >= network.logits(batch) - 1e-4).all()
 
 
-def test_points_in_the_same_arrangement_raise_a_score() -> None:
+def test_points_and_thumbnails_raise_a_score() -> None:
     network = a_network()
     probes = random_pairs(60).probes
     candidates = probes.copy()
     same = PairBatch.of_pairs(probes=probes, candidates=probes, overlap=np.full(60, 64, np.int32))
-    candidates[:, -POINTS:] = 0
+    candidates[:, -POINTS - THUMBNAIL :] = 0
     assert (network.logits(same) > network.logits(replace(same, candidates=candidates)) + 0.1).all()
 
 
@@ -189,8 +201,8 @@ def test_candidate_pairs_are_those_of_an_exact_search() -> None:
 def test_pictures_that_have_a_part_in_common_are_not_taken_for_different_ones() -> None:
     """Two photos, a crop of the first, and one without points."""
     crop = PHOTOS[0].crop((0, 0, PHOTOS[0].width * 4 // 5, PHOTOS[0].height))
-    points = shipped_whitening().axes.points(np.stack([describe(photo) for photo in (*PHOTOS[:2], crop)]))
-    score = with_points(np.ones((4, 24)), some_signs(4), np.concatenate([points, no_points(1)]))
+    looks = looks_of([*PHOTOS[:2], crop])
+    score = with_looks(np.ones((4, 24)), some_signs(4), np.concatenate([looks, no_looks(1)]))
     originals = EmbeddedCopies(score[:, None, :24], score[:, None])
     probe, candidate = np.nonzero(~np.eye(4, dtype=np.bool_))
     pairs = Pairs(probe, candidate, np.full(12, 5, np.int32), np.zeros(12, np.bool_))
