@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.points import copied, copied_words, made_up, made_up_words
+from benchmarks.made_up import copied, copied_words, made_up, made_up_words
 from benchmarks.search.corpus import DIMENSION, SPECTRUM
 from neardup.types import ImageId, Vector
 

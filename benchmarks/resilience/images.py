@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.points import AFTER_CONTENT, copied, made_up, made_up_words
+from benchmarks.made_up import AFTER_CONTENT, copied, made_up, made_up_words
 from neardup.types import Embeddings, ImageId, Placement, Vector
 
 __all__ = ["Corpus", "Deletion", "Shot", "partition_of"]

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import psutil
 
-from benchmarks.points import AFTER_CONTENT, copied, made_up
+from benchmarks.made_up import AFTER_CONTENT, copied, made_up
 from benchmarks.report import Report, percentiles
 from benchmarks.scoring.server import own_server
 from benchmarks.scoring.wire_cost import wire_seconds_a_row

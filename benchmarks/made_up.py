@@ -1,42 +1,58 @@
-"""Points and words of images that do not exist, packed as by the default embedder: for what needs embeddings by the
-thousand."""
+"""What embeddings say after their content, of images that do not exist, packed as by the default embedder: for what
+needs embeddings by the thousand."""
 
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from neardup.embedder.signs import SIGN_NUMBERS
+from neardup.embedder.thumbnail import LEVELS, SIDE, THUMBNAIL
 from neardup.points.describe import COUNT
 from neardup.points.packing import BITS, POINT, POINTS
 from neardup.types import Vector
 
 __all__ = ["AFTER_CONTENT", "copied", "copied_words", "made_up", "made_up_words"]
 
-AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS
-"""Numbers of a score embedding after the content: signs of low frequencies, and points."""
+AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS + THUMBNAIL
+"""Numbers of a score embedding after the content: signs of low frequencies, points, and the thumbnail."""
+_CELLS: Final = 12 ** LEVELS.shape[1]
 _NUMBERS: Final = 1 << 22
 _FLATNESS: Final = 850.0
 """Words that are about as frequent as the first: the smaller, the more postings."""
 
 
 def made_up(rng: np.random.Generator, count: int) -> Vector:
-    """Random signs, and points anywhere, of any size and direction, that look like anything: (count, AFTER_CONTENT)."""
+    """Random signs, points anywhere, of any size and direction, that look like anything, and thumbnails twice as wide
+    as high or less: (count, AFTER_CONTENT)."""
     signs = rng.integers(0, 2**BITS, (count, SIGN_NUMBERS))
     points = rng.integers(0, 2**BITS, (count, COUNT, POINT))
     points[:, :, :2] = rng.integers(0, 256, (count, COUNT, 2))
     points[:, :, 2] = rng.integers(64, 64 * 20, (count, COUNT))
-    numbers: Vector = np.concatenate([signs, points.reshape(count, POINTS)], axis=1).astype(np.float32)
+    parts = [signs, points.reshape(count, POINTS), _thumbnails(rng, count)]
+    numbers: Vector = np.concatenate(parts, axis=1).astype(np.float32)
     return numbers
 
 
 def copied(rng: np.random.Generator, numbers: Vector, *, changed: float) -> Vector:
-    """The same with a share of the signs negated, those of points as well: (count, AFTER_CONTENT)."""
-    whole = numbers.astype(np.int64)
+    """The same with a share of the signs negated, those of points as well, and of the cells of the thumbnail others:
+    (count, AFTER_CONTENT)."""
+    whole, thumbnails = np.split(numbers.astype(np.int64), [AFTER_CONTENT - THUMBNAIL], axis=1)
     flips = ((rng.random((*whole.shape, BITS)) < changed) << np.arange(BITS)).sum(axis=2)
     # Places stay: the same picture, not a crop of it.
     flips[:, SIGN_NUMBERS:].reshape(len(whole), COUNT, POINT)[:, :, :3] = 0
-    changed_numbers: Vector = (whole ^ flips).astype(np.float32)
+    others = rng.random(thumbnails.shape) < changed
+    # Nor does its shape change.
+    others[:, 0] = False
+    seen = np.where(others, _thumbnails(rng, len(whole)), thumbnails)
+    changed_numbers: Vector = np.concatenate([whole ^ flips, seen], axis=1).astype(np.float32)
     return changed_numbers
+
+
+def _thumbnails(rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
+    thumbnails = rng.integers(0, _CELLS, (count, THUMBNAIL))
+    thumbnails[:, 0] = SIDE - 1 + SIDE * rng.integers(SIDE // 2, SIDE, count)
+    return thumbnails
 
 
 def made_up_words(rng: np.random.Generator, count: int) -> Vector:
