@@ -44,6 +44,12 @@ class Plan:
     kept: tuple[tuple[ImageId, str], ...]
     again: tuple[ImageId, ...]
 
+    def goes_on_with(self, other: "Plan") -> bool:
+        """Whether there is something to do, and nothing but what another plan began. Whoever came to stand for a
+        cluster while others left it was decided again, and is not moved by a command that was made before."""
+        begun = {change.image_id for change in other.changes}
+        return bool(self.commands) and all(change.image_id in begun for change in self.changes)
+
 
 def plan_back_to(
     entries: Sequence[Entry], seq: int, *, cluster: ClusterId | None = None, largest: int = LARGEST_MOVE

@@ -5,13 +5,14 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from functools import partial
 
 import click
 
 from neardup.cli.asking import Asking, Said
 from neardup.cli.output import json_option, print_json
 from neardup.cli.sentences import sentence_of
-from neardup.cli.wiring import Wiring, opened
+from neardup.cli.wiring import opened
 from neardup.clusters import ClusterState
 from neardup.commands import in_words
 from neardup.entries import Decision, Entry, NotMoved, Refused
@@ -24,6 +25,8 @@ __all__ = ["rollback"]
 
 _SHOWN = 20
 _PATIENCE_SECONDS = 60.0
+_PASSES = 5
+"""Who came to stand for a cluster while others left it is moved by a further one."""
 
 
 @click.command()
@@ -65,24 +68,29 @@ def rollback(  # noqa: PLR0917 - one for each option
         ledger = KafkaLedger(wiring.kafka, wiring.topics)
         try:
             entries = read_all(ledger)
+            if to is not None:
+                make = partial(plan_back_to, seq=_seq(to, entries), cluster=_cluster(cluster, entries))
+            else:
+                make = partial(plan_without, undo=_undoes(entries, decision, model_version, embedding_version))
+            plan = make(entries)
+            if not as_json:
+                _print(plan)
+            answers: list[Entry] = []
+            left: list[Entry] = []
+            if plan.commands and not dry_run:
+                if not yes:
+                    click.confirm(f"Move {len(plan.changes)} images?", abort=True)
+                said = Said(actor=actor, reason=str(reason), timeout_seconds=_PATIENCE_SECONDS)
+                answers, left = _carry_out(Asking(wiring, said), plan, lambda: make(read_all(ledger)), quiet=as_json)
         finally:
             ledger.close()
-        if to is not None:
-            plan = plan_back_to(entries, _seq(to, entries), cluster=_cluster(cluster, entries))
-        else:
-            plan = plan_without(entries, _undoes(entries, decision, model_version, embedding_version))
-        if not as_json:
-            _print(plan)
-        answers: list[Entry] = []
-        if plan.commands and not dry_run:
-            if not yes:
-                click.confirm(f"Move {len(plan.changes)} images?", abort=True)
-            answers = _carry_out(wiring, plan, actor=actor, reason=str(reason), quiet=as_json)
-    left = [entry for entry in answers if isinstance(entry, NotMoved | Refused)]
     if as_json:
         print_json(asdict(plan) | {"dry_run": dry_run, "not_done": [asdict(entry) for entry in left]})
         return
-    _tell(answers)
+    for entry in left:
+        click.echo(sentence_of(entry))
+    if answers:
+        click.echo(f"done: {dict(Counter(entry.kind for entry in answers))}")
 
 
 def _check(
@@ -94,25 +102,26 @@ def _check(
         raise click.UsageError("--cluster goes with --to")
 
 
-def _tell(answers: Sequence[Entry]) -> None:
-    for entry in answers:
-        if isinstance(entry, NotMoved | Refused):
-            click.echo(sentence_of(entry))
-    if answers:
-        click.echo(f"done: {dict(Counter(entry.kind for entry in answers))}")
-
-
-def _carry_out(wiring: Wiring, plan: Plan, *, actor: str, reason: str, quiet: bool) -> list[Entry]:
+def _carry_out(
+    orders: Asking, plan: Plan, again: Callable[[], Plan], *, quiet: bool
+) -> tuple[list[Entry], list[Entry]]:
+    """All answers, and those at last that say that something was not done. `again` plans anew."""
     answers: list[Entry] = []
-    orders = Asking(wiring, Said(actor=actor, reason=reason, timeout_seconds=_PATIENCE_SECONDS))
+    left: list[Entry] = []
+    rest = plan
     try:
-        for number, body in enumerate(plan.commands, start=1):
-            answers += orders.ask(body)
-            if not quiet:
-                click.echo(f"{number} of {len(plan.commands)}: {in_words(body)}", err=True)
+        for _ in range(_PASSES):
+            before = len(answers)
+            for number, body in enumerate(rest.commands, start=1):
+                answers += orders.ask(body)
+                if not quiet:
+                    click.echo(f"{number} of {len(rest.commands)}: {in_words(body)}", err=True)
+            left = [entry for entry in answers[before:] if isinstance(entry, NotMoved | Refused)]
+            if not left or not (rest := again()).goes_on_with(plan):
+                break
     finally:
         orders.close()
-    return answers
+    return answers, left
 
 
 def _undoes(

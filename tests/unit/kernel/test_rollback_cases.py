@@ -1,10 +1,12 @@
 """Rollback where people have a say in it: what is kept and told, and what comes of an interruption."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from neardup.clusters import ClusterState
 from neardup.commands import CommandBody, Erase, Force, Merge, Promote, Unmerge, Verdict
-from neardup.rollback import plan_back_to, plan_without
+from neardup.entries import Entry, NotMoved
+from neardup.rollback import Plan, plan_back_to, plan_without
 from neardup.types import ClusterId, ImageId
 from tests.unit.graph.pipeline import Pipeline, clusters_of, make_image
 from tests.unit.graph.rolling_back import MakePlan, check_back_to, check_changes, roll_back
@@ -249,3 +251,26 @@ def test_what_is_erased_or_forced_stays_so() -> None:
     tell(world, Erase(image_id=C), Force(image_id=B, into=X))
     assert back_to(world, seq).keys() == {B}
     assert partition(world) == {"a", "bx"}
+
+
+def test_whoever_stood_in_for_a_cluster_meanwhile_goes_too() -> None:
+    """The first command takes the only one away whom searches find; the second is for one of those who follow it."""
+    world = Pipeline(enough_exemplars=1)
+    world.arrive(*(make_image(name, 0) for name in "abcdef"))
+    world.project()
+
+    def undo(ledger: Sequence[Entry]) -> Plan:
+        return plan_without(ledger, lambda one: one.seq in {1, 2}, largest=1)
+
+    refused = [
+        entry for body in undo(world.entries).commands for entry in world.tell(body) if entry.kind == "not-moved"
+    ]
+    assert [entry.images[0][0] for entry in refused if isinstance(entry, NotMoved)] == [B]
+    for body in undo(world.entries).commands:
+        world.tell(body)
+    assert partition(world) == {"a", "b", "cdef"}
+    world = Pipeline(enough_exemplars=1)
+    world.arrive(*(make_image(name, 0) for name in "abcdef"))
+    world.project()
+    roll_back(world, undo, sent=2)
+    assert partition(world) == {"a", "b", "cdef"}
