@@ -7,16 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from neardup.embedder.signs import SIGN_NUMBERS
-from neardup.embedder.thumbnail import LEVELS, SIDE, THUMBNAIL
+from neardup.embedder.thumbnail import CODES, SIDE, THUMBNAIL
 from neardup.points.describe import COUNT
 from neardup.points.packing import BITS, POINT, POINTS
 from neardup.types import Vector
+from scorer.network import AFTER_CONTENT
 
-__all__ = ["AFTER_CONTENT", "copied", "copied_words", "made_up", "made_up_words"]
+__all__ = ["copied", "copied_words", "made_up", "made_up_words"]
 
-AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS + THUMBNAIL
-"""Numbers of a score embedding after the content: signs of low frequencies, points, and the thumbnail."""
-_CELLS: Final = 12 ** LEVELS.shape[1]
 _NUMBERS: Final = 1 << 22
 _FLATNESS: Final = 850.0
 """Words that are about as frequent as the first: the smaller, the more postings."""
@@ -50,7 +48,7 @@ def copied(rng: np.random.Generator, numbers: Vector, *, changed: float) -> Vect
 
 
 def _thumbnails(rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
-    thumbnails = rng.integers(0, _CELLS, (count, THUMBNAIL))
+    thumbnails = rng.integers(0, CODES, (count, THUMBNAIL))
     thumbnails[:, 0] = SIDE - 1 + SIDE * rng.integers(SIDE // 2, SIDE, count)
     return thumbnails
 

@@ -10,8 +10,9 @@ from typing import Final
 
 import numpy as np
 
-from benchmarks.made_up import AFTER_CONTENT, copied, made_up, made_up_words
+from benchmarks.made_up import copied, made_up, made_up_words
 from neardup.types import Embeddings, ImageId, Placement, Vector
+from scorer.network import AFTER_CONTENT
 
 __all__ = ["Corpus", "Deletion", "Shot", "partition_of"]
 

@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 import psutil
 
-from benchmarks.made_up import AFTER_CONTENT, copied, made_up
+from benchmarks.made_up import copied, made_up
 from benchmarks.report import Report, percentiles
 from benchmarks.scoring.server import own_server
 from benchmarks.scoring.wire_cost import wire_seconds_a_row
@@ -20,6 +20,7 @@ from neardup.types import PairBatch
 from scorer.client import TensorFlowServingScorer
 from scorer.groups import grouped
 from scorer.layout import newest_version, shipped_models
+from scorer.network import AFTER_CONTENT
 from scorer.runtime import OnnxModel
 
 __all__ = ["Plan", "run"]

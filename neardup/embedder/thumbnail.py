@@ -14,13 +14,15 @@ from scipy.ndimage import gaussian_filter
 from neardup.points.packing import BITS
 from neardup.types import Vector
 
-__all__ = ["CELLS", "LEVELS", "SIDE", "THUMBNAIL", "thumbnail"]
+__all__ = ["CELLS", "CODES", "LEVELS", "SIDE", "THUMBNAIL", "thumbnail"]
 
 SIDE: Final = 32
 CELLS: Final = SIDE * SIDE
 _LEVELS: Final = 12
 _TOGETHER: Final = 3
-"""Cells in a number: 12^3 are below 2048."""
+"""Cells in a number."""
+CODES: Final = _LEVELS**_TOGETHER
+"""What such a number may be: below 2048."""
 THUMBNAIL: Final = 1 + -(-CELLS // _TOGETHER)
 """Numbers of a thumbnail. The first is its width - 1 and, 32 times, its height - 1; then the cells, row by row of the
 square of the long side, of which the picture fills the upper left."""
