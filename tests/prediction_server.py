@@ -43,10 +43,12 @@ def prediction_server(
             process.kill()
 
 
-def some_pairs(count: int) -> PairBatch:
-    """Random ones, 200 of a probe."""
+def some_pairs(count: int, *, alike: float = 1.0) -> PairBatch:
+    """Random ones, 200 of a probe. `alike`: what part of them has signs in common, so that all else is looked at."""
     rng = np.random.default_rng(count)
     probes, candidates = (rng.normal(size=(rows, 1055), scale=0.05) for rows in (-(-count // 200), count))
+    unlike = rng.random(count) >= alike
+    candidates[unlike, 256:] = 2047 * rng.integers(0, 2, (unlike.sum(), 799))
     return PairBatch(
         probes=probes.astype(np.float16),
         candidates=candidates.astype(np.float16),

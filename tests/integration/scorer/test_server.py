@@ -14,7 +14,6 @@ import numpy as np
 import psutil
 import pytest
 
-from benchmarks.scoring.run import pairs
 from neardup.errors import ConfigError, ScorerUnavailableError
 from neardup.types import PairBatch
 from scorer import wire
@@ -151,7 +150,7 @@ def test_memory_in_daily_use() -> None:
     with prediction_server() as running, TensorFlowServingScorer(endpoint=running.endpoint) as scorer:
         memory = psutil.Process(running.process.pid).memory_info
         for _ in range(10):
-            scorer.score(pairs(4096, 1055))
+            scorer.score(some_pairs(4096, alike=1 / 6))
         assert memory().rss < 220e6
         # All of them worth every check: a burst of copies.
         for _ in range(10):
