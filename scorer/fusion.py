@@ -43,7 +43,7 @@ def evidence(ops: Ops, sight: Tensor, numbers: Tensor) -> Tensor:
     pictures are more alike."""
     inliers, weight, area, their_area, share, compared, alike = ops.split(numbers, (1,) * CHECKED)
     # Of the side, not of the area; neither above 1.
-    side, their_side = (ops.apply("Sqrt", ops.maximum(each * -1.0, -1.0) * -1.0) for each in (area, their_area))
+    side, their_side = (ops.apply("Sqrt", ops.minimum(each, 1.0)) for each in (area, their_area))
     larger = ops.maximum(side, their_side)
     smaller = side + their_side - larger
     many = ops.apply("Log", inliers + 1.0)

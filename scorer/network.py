@@ -17,6 +17,7 @@ which image is the probe.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, Self
 
 import numpy as np
@@ -130,11 +131,8 @@ def check(ops: Ops, probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor
     numbers, found = geometry(ops, points, their_points)
     worth_it = ops.maximum(ops.number(found.there), ops.number(first > _LIKELY)) > 0.5
 
-    def compared(small: Tensor, their_small: Tensor, lay: Tensor) -> Tensor:
-        return overlay(ops, small, their_small, lay)
-
     tables = (small, their_small, laid(ops, found, way))
-    return ops.join([numbers, ops.where(worth_it, compared, tables, len(OF_THUMBNAILS))])
+    return ops.join([numbers, ops.where(worth_it, partial(overlay, ops), tables, len(OF_THUMBNAILS))])
 
 
 def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:

@@ -19,6 +19,7 @@ __all__ = ["LAID", "NUMBERS", "laid", "overlay"]
 NUMBERS: Final = ("compared", "alike")
 """What it says: how many blocks both show with structure in one of them, and how many of these are alike."""
 LAID: Final = 8
+"""Numbers that say where to lay the probe: six of an affine map, and two that say which."""
 _BLOCK: Final = 4
 _BLOCKS: Final = (SIDE // _BLOCK) ** 2
 _ACROSS: Final = np.tile(np.arange(SIDE, dtype=np.float32), SIDE)
@@ -33,6 +34,7 @@ _PART: Final = 0.4
 _CORRELATION: Final = 0.2
 """What part of a block must be shown, and how well it must correlate, at least, to count at all."""
 _NEARLY: Final = 1e-3
+"""So far before the last cell, so that there is one behind."""
 
 
 def laid(ops: Ops, found: Similarity, way: Tensor) -> Tensor:
@@ -52,7 +54,7 @@ def overlay(ops: Ops, probe: Tensor, candidate: Tensor, lay: Tensor) -> Tensor:
     will do for packed ones."""
     mine, theirs = _Cells.unpacked(ops, probe), _Cells.unpacked(ops, candidate)
     by_points, there, way = ops.split(lay, (6, 1, 1))
-    chosen = ops.either(there > 0.5, by_points, _whole(ops, mine, theirs, way))
+    chosen = ops.either(there > 0.5, by_points, _as_wholes(ops, mine, theirs, way))
     across, down = (coefficients @ _GRID for coefficients in ops.split(chosen, (3, 3)))
     seen, shown = theirs.at(ops, across, down)
     return _said(ops, ops.part(mine.values, 0, CELLS), seen, shown * mine.shown(ops))
@@ -102,7 +104,7 @@ class _Cells:
         return cell, within - cell, ops.clip(ops.minimum(place + 1.0, length - place), 0.0, 1.0)
 
 
-def _whole(ops: Ops, mine: _Cells, theirs: _Cells, way: Tensor) -> Tensor:
+def _as_wholes(ops: Ops, mine: _Cells, theirs: _Cells, way: Tensor) -> Tensor:
     """In cells u = x, y, 1 times the first three, v the others: (n, 6)."""
     wider, higher = theirs.width / mine.width, theirs.height / mine.height
     from_right = (way * -0.5 + 0.5) * theirs.width
@@ -119,12 +121,12 @@ def _said(ops: Ops, mine: Tensor, theirs: Tensor, shown: Tensor) -> Tensor:
         return ops.shaped(ops.total(ops.shaped(rows, _BLOCK), 1), _BLOCKS)
 
     cells = blocks(shown)
-    each = ops.maximum(cells, 1e-6)
+    count = ops.maximum(cells, 1e-6)
     my_cells, their_cells = shown * mine, shown * theirs
-    my_mean, their_mean = blocks(my_cells) / each, blocks(their_cells) / each
-    my_variance = ops.maximum(blocks(my_cells * mine) / each - my_mean * my_mean, 0.0)
-    their_variance = ops.maximum(blocks(their_cells * theirs) / each - their_mean * their_mean, 0.0)
-    common = blocks(my_cells * theirs) / each - my_mean * their_mean
+    my_mean, their_mean = blocks(my_cells) / count, blocks(their_cells) / count
+    my_variance = ops.maximum(blocks(my_cells * mine) / count - my_mean * my_mean, 0.0)
+    their_variance = ops.maximum(blocks(their_cells * theirs) / count - their_mean * their_mean, 0.0)
+    common = blocks(my_cells * theirs) / count - my_mean * their_mean
     correlation = common / ops.apply("Sqrt", (my_variance + _NOISE) * (their_variance + _NOISE))
     structured = ops.clip(ops.maximum(my_variance, their_variance) * (1 / _NOISE) - 1.0, 0.0, 1.0)
     counted = structured * ops.clip((cells * (1 / _BLOCK**2) - _PART) * 2.5, 0.0, 1.0)

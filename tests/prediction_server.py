@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from neardup.types import PairBatch
+from scorer.network import AFTER_CONTENT
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def some_pairs(count: int, *, alike: float = 1.0) -> PairBatch:
     rng = np.random.default_rng(count)
     probes, candidates = (rng.normal(size=(rows, 1055), scale=0.05) for rows in (-(-count // 200), count))
     unlike = rng.random(count) >= alike
-    candidates[unlike, 256:] = 2047 * rng.integers(0, 2, (unlike.sum(), 799))
+    candidates[unlike, -AFTER_CONTENT:] = 2047 * rng.integers(0, 2, (unlike.sum(), AFTER_CONTENT))
     return PairBatch(
         probes=probes.astype(np.float16),
         candidates=candidates.astype(np.float16),

@@ -13,7 +13,7 @@ from neardup.demo.corpus import sample_photos
 from neardup.embedder.carve import images_in
 from neardup.embedder.features import CONTENT_WIDTH, RAW_WIDTH
 from neardup.embedder.signs import SIGN_NUMBERS
-from neardup.embedder.thumbnail import THUMBNAIL
+from neardup.embedder.thumbnail import CODES, THUMBNAIL
 from neardup.embedder.training import copies_of, distinct, find_pictures, fit_whitening, originals_of
 from neardup.errors import ConfigError
 from neardup.points.describe import COUNT, DESCRIBED
@@ -125,7 +125,7 @@ def test_fitting_gives_the_stated_dimensions() -> None:
     rng = np.random.default_rng(3)
     content = rng.uniform(size=(300, CONTENT_WIDTH))
     signs = rng.integers(0, 2048, (300, SIGN_NUMBERS))
-    thumbnails = rng.integers(0, 1728, (300, THUMBNAIL))
+    thumbnails = rng.integers(0, CODES, (300, THUMBNAIL))
     described = rng.uniform(size=(300, DESCRIBED))
     originals = np.concatenate([content, signs, described, thumbnails], axis=1).astype(np.float32)
     copies = originals[:, None] + rng.normal(scale=0.1, size=(300, 2, RAW_WIDTH)).astype(np.float32)

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from neardup.clusters import ClusterState
-from neardup.entries import NOT_SAID, Entry, NotMoved, images_of
+from neardup.commands import Move
+from neardup.entries import NOT_SAID, Decision, Entry, NotMoved, images_of
 from neardup.rollback import ASSIGNER, Plan
 from neardup.types import ClusterId, ImageId
 from tests.unit.graph.pipeline import Pipeline
@@ -18,23 +19,31 @@ def roll_back(world: Pipeline, make_plan: MakePlan, *, sent: int) -> tuple[Plan,
     the first plan and the ledger it was made of."""
     before = world.entries
     plan = make_plan(before)
-    answers = [entry for body in plan.commands[:sent] for entry in world.tell(body)]
+    answers = _told(world, plan.commands[:sent])
     if sent < len(plan.commands):
         world.restart()
-        answers = [entry for body in make_plan(world.entries).commands for entry in world.tell(body)]
-    # Whoever came to stand for a cluster in the middle of it is moved by a further plan.
+        answers = _told(world, make_plan(world.entries).commands)
     for _ in range(3):
-        # A head that was to be set may have become head when others left.
-        assert {entry.kind for entry in answers} <= {"decision", "head-changed", "unchanged", "not-moved"}
         if not any(isinstance(entry, NotMoved) for entry in answers):
             break
         rest = make_plan(world.entries)
         assert rest.goes_on_with(plan)
-        answers = [entry for body in rest.commands for entry in world.tell(body)]
+        answers = _told(world, rest.commands)
     again = make_plan(world.entries)
     assert (again.changes, again.commands) == ((), ())
     assert (dict(again.kept).keys(), set(again.again)) == (dict(plan.kept).keys(), set(plan.again))
     return plan, before
+
+
+def _told(world: Pipeline, commands: Sequence[Move]) -> list[Entry]:
+    """The answers. Nobody is left out but who came to stand for a cluster in the middle of it."""
+    answers = [entry for body in commands for entry in world.tell(body)]
+    # A head that was to be set may have become head when others left.
+    assert {entry.kind for entry in answers} <= {"decision", "head-changed", "unchanged", "not-moved"}
+    stand_in = {entry.seq for entry in answers if isinstance(entry, Decision) and entry.rule == "exemplar"}
+    left_out = [image_id for entry in answers if isinstance(entry, NotMoved) for image_id, _ in entry.images]
+    assert {placement.seq for placement in world.store.placements(left_out).values()} <= stand_in
+    return answers
 
 
 def check_changes(plan: Plan, before: ClusterState, after: ClusterState) -> None:

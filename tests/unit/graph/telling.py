@@ -2,17 +2,8 @@
 
 from typing import Any
 
-from neardup.commands import (
-    CommandBody,
-    Move,
-    Verdict,
-)
-from neardup.entries import (
-    Entry,
-    Link,
-    Refused,
-    Unchanged,
-)
+from neardup.commands import CommandBody, Move, Verdict
+from neardup.entries import Entry, Link, Refused, Unchanged
 from neardup.types import ImageId
 from tests.unit.graph.pipeline import Pipeline
 

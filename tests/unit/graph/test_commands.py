@@ -1,15 +1,7 @@
 """What every command has in common, on the real assigner over the ports in memory."""
 
-from neardup.commands import (
-    Force,
-    Merge,
-    Promote,
-    Quarantine,
-    Unmerge,
-)
-from neardup.entries import (
-    Refused,
-)
+from neardup.commands import Force, Merge, Promote, Quarantine, Unmerge
+from neardup.entries import Refused
 from neardup.types import ImageId
 from tests.unit.graph.pipeline import Pipeline, clusters_of, make_image
 from tests.unit.graph.telling import A, B, X, Z, clusters, only, refused, verdict

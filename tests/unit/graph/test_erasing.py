@@ -4,14 +4,8 @@ from collections.abc import Sequence
 
 import pytest
 
-from neardup.commands import (
-    Erase,
-    Force,
-)
-from neardup.entries import (
-    ImageErased,
-    Unchanged,
-)
+from neardup.commands import Erase, Force
+from neardup.entries import ImageErased, Unchanged
 from neardup.errors import ClusterStoreUnavailableError
 from neardup.testing import InMemoryClusterStore
 from neardup.types import ClusterId, ClusterInfo, ImageId, MemberOrder, Page, Placement

@@ -1,19 +1,7 @@
 """Merging, parting, promoting and quarantining clusters."""
 
-from neardup.commands import (
-    Erase,
-    Force,
-    Merge,
-    Promote,
-    Quarantine,
-    Unmerge,
-)
-from neardup.entries import (
-    ClusterMerged,
-    ClusterQuarantined,
-    ClusterUnmerged,
-    HeadChanged,
-)
+from neardup.commands import Erase, Force, Merge, Promote, Quarantine, Unmerge
+from neardup.entries import ClusterMerged, ClusterQuarantined, ClusterUnmerged, HeadChanged
 from neardup.types import ImageId
 from tests.unit.graph.pipeline import Pipeline, make_image
 from tests.unit.graph.telling import FAR, A, B, C, X, Z, clusters, move, only, refused, unchanged, verdict

@@ -4,17 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from neardup.commands import (
-    Force,
-    Move,
-    Unforce,
-)
-from neardup.entries import (
-    Decision,
-    HeadChanged,
-    NotMoved,
-    Unforced,
-)
+from neardup.commands import Force, Move, Unforce
+from neardup.entries import Decision, HeadChanged, NotMoved, Unforced
 from neardup.types import ClusterId, ImageId
 from tests.unit.graph.pipeline import Pipeline, make_image
 from tests.unit.graph.telling import FAR, A, B, C, X, Z, clusters, move, only, seq_of, unchanged, verdict

@@ -1,16 +1,7 @@
 """What people said of two images: verdicts, what they bar and draw together, and taking them back."""
 
-from neardup.commands import (
-    Force,
-    Merge,
-    Withdraw,
-)
-from neardup.entries import (
-    ClusterMerged,
-    Decision,
-    VerdictGiven,
-    VerdictWithdrawn,
-)
+from neardup.commands import Force, Merge, Withdraw
+from neardup.entries import ClusterMerged, Decision, VerdictGiven, VerdictWithdrawn
 from neardup.types import ImageId
 from tests.unit.graph.pipeline import Pipeline, make_image
 from tests.unit.graph.telling import FAR, A, B, C, Z, clusters, only, refused, unchanged, verdict
