@@ -16,7 +16,9 @@ from scorer.network import AFTER_CONTENT
 __all__ = ["copied", "copied_words", "made_up", "made_up_words"]
 
 _NUMBERS: Final = 1 << 22
-_FLATNESS: Final = 850.0
+_WORDS: Final = 32
+"""Of a picture: a third of the points are missing, have a stop word, or the word of another."""
+_FLATNESS: Final = 1_080.0
 """Words that are about as frequent as the first: the smaller, the more postings."""
 
 
@@ -54,12 +56,14 @@ def _thumbnails(rng: np.random.Generator, count: int) -> npt.NDArray[np.int64]:
 
 
 def made_up_words(rng: np.random.Generator, count: int) -> Vector:
-    """Ends of LSH embeddings, (count, 2 * COUNT): draws from a Zipf-Mandelbrot law over 22 bits, flat enough that the
-    words of a query meet about 40,000 postings a million images, as those of photos are expected to."""
+    """Ends of LSH embeddings, (count, 2 * COUNT): 32 words each, draws from a Zipf-Mandelbrot law over 22 bits, flat
+    enough that those of a query meet about 14,000 postings a million images, as those of pictures do
+    (docs/quality.md)."""
     # The inverse of the law's distribution, as if it were continuous: ranks by 1 / (rank + _FLATNESS).
-    ranks = _FLATNESS * ((1 + _NUMBERS / _FLATNESS) ** rng.random((count, COUNT)) - 1)
+    ranks = _FLATNESS * ((1 + _NUMBERS / _FLATNESS) ** rng.random((count, _WORDS)) - 1)
     numbers = (ranks.astype(np.int64) * 0x9E3779B1) % _NUMBERS
-    return np.stack(np.divmod(numbers, 2**BITS), axis=2).reshape(count, 2 * COUNT).astype(np.float32) + 1
+    words = np.stack(np.divmod(numbers, 2**BITS), axis=2).reshape(count, 2 * _WORDS).astype(np.float32) + 1
+    return np.pad(words, ((0, 0), (0, 2 * (COUNT - _WORDS))))
 
 
 def copied_words(rng: np.random.Generator, words: Vector) -> Vector:

@@ -9,6 +9,7 @@ Pure numpy, no I/O.
 import hashlib
 from collections.abc import Sequence
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,16 @@ from neardup.projection import Projection, unit_rows
 from neardup.types import Code, LshTerm, Vector
 from neardup.words import MOST_WORDS, NO_WORD, WORD, check_words, count_tables, shared_words, words_of
 
-__all__ = ["LshModel", "overlaps", "overlaps_of_each", "query_terms", "terms"]
+__all__ = ["LshModel", "default_tables", "overlaps", "overlaps_of_each", "query_terms", "terms"]
+
+_TABLES: Final = 64
+_TABLES_BESIDE_WORDS: Final = 48
+"""More find no more there, and cost a term each (docs/quality.md)."""
 
 
 class LshModel:
-    """Hyperplanes of `tables` x `bits_per_table` for embeddings of `dimension`, the words included that they end with:
-    at most `words`, of two numbers each.
+    """Hyperplanes of `tables` (None: `default_tables`) x `bits_per_table` for embeddings of `dimension`, the words
+    included that they end with: at most `words`, of two numbers each.
 
     `embedding_version` names what made the embeddings: terms of different embedders must never meet. `projection`:
     centring and whitening for embeddings that come without; it is applied here and nowhere else, to their directions.
@@ -34,7 +39,7 @@ class LshModel:
         *,
         dimension: int,
         embedding_version: str,
-        tables: int = 64,
+        tables: int | None = None,
         bits_per_table: int = 12,
         seed: int = 0,
         projection: Projection | None = None,
@@ -51,7 +56,7 @@ class LshModel:
         self.dimension = dimension
         self.words = words
         self.embedding_version = embedding_version
-        self.tables = tables
+        self.tables = default_tables(words) if tables is None else tables
         self.bits_per_table = bits_per_table
         self.seed = seed
         self.projection = projection
@@ -138,6 +143,11 @@ class LshModel:
         ends = np.full((len(buckets), self.words, buckets.shape[2]), NO_WORD, dtype=np.uint32)
         ends[:, :, 0] = words_of(embeddings[:, -2 * self.words :])
         return np.concatenate([buckets.astype(np.uint32), ends], axis=1)
+
+
+def default_tables(words: int) -> int:
+    """How many tables embeddings get that end with so many words."""
+    return _TABLES_BESIDE_WORDS if words else _TABLES
 
 
 def terms(code: Code) -> tuple[LshTerm, ...]:

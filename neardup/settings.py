@@ -139,7 +139,12 @@ class LshSettings(_Group):
     """Locality-sensitive hashing. Any change gives another lsh_version, hence another index. A fitted model brings its
     own tables, bits and seed."""
 
-    tables: int = Field(64, ge=1, le=512, description="terms an image has")
+    tables: int | None = Field(
+        None,
+        ge=1,
+        le=512,
+        description="terms an image has, beside words; empty: 48, or 64 without words",
+    )
     bits_per_table: int = Field(12, ge=1, le=16, description="hyperplanes a term is made of")
     seed: int = Field(0, ge=0, description="seed of the hyperplanes")
     model: Path | None = Field(None, description="a file of `neardup fit`, for embeddings of your own; empty: none")
@@ -149,7 +154,7 @@ class SearchSettings(_Group):
     """Candidate search and its limit."""
 
     candidate_limit: int = Field(200, ge=1, le=10_000, description="candidates an image is scored against")
-    minimum_overlap: int = Field(2, ge=1, le=512, description="shared terms a candidate must have")
+    minimum_overlap: int = Field(1, ge=1, le=512, description="shared terms a candidate must have")
     probes: int = Field(1, ge=0, le=4, description="extra terms a table: least confident bits flipped in the query")
     limit_per_second: int = Field(
         2000, ge=3, le=1_000_000, description="searches a second, over all processes of the namespace"

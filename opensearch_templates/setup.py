@@ -10,6 +10,7 @@ from opensearchpy import OpenSearch
 from opensearchpy.exceptions import NotFoundError, RequestError
 
 from neardup.errors import IncompatibleIndexError
+from neardup.lsh import default_tables
 from neardup.settings import Settings
 from opensearch_templates.connection import search_errors
 from opensearch_templates.names import IndexNames, LedgerIndexNames, namespace_prefix, projections_index
@@ -67,7 +68,8 @@ def _missing(
     """What is not as it must be, with what mends it."""
     names, projections = IndexNames(settings.namespace, lsh_version), projections_index(settings.namespace)
     body = template_body(settings, lsh_version)
-    clauses = settings.lsh.tables * (1 + settings.search.probes) + words + _OTHER_CLAUSES
+    tables = settings.lsh.tables or default_tables(words)
+    clauses = tables * (1 + settings.search.probes) + words + _OTHER_CLAUSES
     if clauses > _clause_limit(client):
         raised = {"persistent": {_CLAUSE_LIMIT: clauses}}
         yield f"cluster setting {_CLAUSE_LIMIT}: {clauses}", partial(client.cluster.put_settings, body=raised)

@@ -73,7 +73,7 @@ class SimilarImages:
         history: History,
         probes: int = 1,
         candidate_limit: int = 200,
-        minimum_overlap: int = 2,
+        minimum_overlap: int = 1,
     ) -> None:
         self._embedder = embedder
         self._lsh = lsh

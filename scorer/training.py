@@ -101,10 +101,9 @@ class Lesson:
         )
 
 
-def candidate_pairs(
-    copies: EmbeddedCopies, lsh: LshModel, *, probes: Rows, corpus: Rows, limit: int, minimum_overlap: int = 2
-) -> Pairs:
-    """What an exact search would give: for each probe row its top `limit` rows of the corpus by term overlap."""
+def candidate_pairs(copies: EmbeddedCopies, lsh: LshModel, *, probes: Rows, corpus: Rows, limit: int) -> Pairs:
+    """What an exact search would give: for each probe row its top `limit` rows of the corpus by term overlap. Without
+    pairs of one shared term, which are many and teach little (docs/models.md)."""
     codes = lsh.codes(copies.lsh_rows[corpus])
     queries = lsh.query_codes(copies.lsh_rows[probes])
     found: list[tuple[Rows, Rows, npt.NDArray[np.int32]]] = []
@@ -112,7 +111,7 @@ def candidate_pairs(
         counts = overlaps(query, codes)
         counts[corpus == row] = 0
         best = np.argsort(-counts, kind="stable")[:limit]
-        best = best[counts[best] >= minimum_overlap]
+        best = best[counts[best] > 1]
         found.append((np.full(len(best), row), corpus[best], counts[best]))
     probe, candidate, overlap = (np.concatenate(column) for column in zip(*found, strict=True))
     return Pairs(probe, candidate, overlap, copies.owner[probe] == copies.owner[candidate])

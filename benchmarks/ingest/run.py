@@ -115,11 +115,7 @@ class _Size:
                 self._one("one image", seconds=1e6, count=self._plan.burst, copies_of_one=True)
 
     def _deep(self, counts: Mapping[str, int]) -> None:
-        # With one shared term a candidate, or few images would have so many candidates.
-        self._roles.overrides = {
-            "NEARDUP_SEARCH__CANDIDATE_LIMIT": str(_DEEP),
-            "NEARDUP_SEARCH__MINIMUM_OVERLAP": "1",
-        }
+        self._roles.overrides = {"NEARDUP_SEARCH__CANDIDATE_LIMIT": str(_DEEP)}
         with self._roles.running(counts):
             self._warm_up("deep")
             self._one(f"at 50/s, N = {_DEEP}", rate=RATE, seconds=self._plan.rate_seconds)

@@ -1,8 +1,7 @@
-"""What words of local points add to a search: the same corpus with 48 words an image, asked with and without them.
+"""What words of local points add to a search: the same corpus with words, asked with and without them.
 
-Words are made up: 48 draws an image from a Zipf-Mandelbrot law over 22 bits, flat enough that the words of a query meet
-about 40,000 postings a million images, as those of photos are expected to. A query that is a copy has half of the words
-of its original. Forms take turns, so that what else the machine does falls on all; CPU is the engine's own account.
+Words are made up (`benchmarks.made_up`). A query that is a copy has half of the words of its original. Forms take
+turns, so that what else the machine does falls on all; CPU is the engine's own account.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,11 +10,14 @@ from typing import Final
 import numpy as np
 from opensearchpy import OpenSearch
 
+from benchmarks.made_up import copied_words, made_up_words
 from benchmarks.report import Report, percentiles
 from benchmarks.search.clients import Job, open_search, timed
 from benchmarks.search.corpus import BLOCK, DIMENSION, Images, image_name, noisy
 from benchmarks.search.loading import finish, load, size_on_disk
 from neardup.lsh import LshModel, overlaps, query_terms
+from neardup.points.axes import WORD_BITS
+from neardup.points.describe import COUNT
 from neardup.settings import Settings
 from neardup.types import Code, Probe, Vector
 from neardup.words import NO_WORD, WORD
@@ -25,7 +27,7 @@ from opensearch_templates.setup import setup_index
 
 __all__ = ["measure_words"]
 
-WORDS: Final = 48
+WORDS: Final = COUNT
 _LIMIT: Final = 200
 _WARM_UP: Final = 2
 _ROUNDS: Final = 4
@@ -35,17 +37,12 @@ _NEVER_INDEXED: Final = 10_000
 """A block far behind those of all corpora."""
 _NOISE: Final = (0.05, 0.6)
 _BUCKETS: Final = 1 << 16
-_NUMBERS: Final = 1 << 22
-_FLATNESS: Final = 850.0
-"""Words that are about as frequent as the first: the smaller, the more postings."""
 _FORMS: Final[Mapping[str, tuple[int, int]]] = {
-    "64 tables": (64, 0),
-    "64 tables, 48 words": (64, 48),
-    "64 tables, 32 words": (64, 32),
-    "64 tables, 24 words": (64, 24),
-    "48 tables, 48 words": (48, 48),
-    "48 tables, 32 words": (48, 32),
-    "48 words": (0, 48),
+    _PLAIN: (64, 0),
+    "64 tables, words": (64, WORDS),
+    "48 tables, words": (48, WORDS),
+    "32 tables, words": (32, WORDS),
+    "words": (0, WORDS),
 }
 """How much of its code a query asks for; a table stands for its own bucket and the flipped one."""
 
@@ -55,7 +52,7 @@ class WordedImages(Images):
 
     def embeddings(self, block: int) -> Vector:
         """The LSH embeddings of one block, shape (BLOCK, 256 + 2 * WORDS)."""
-        words = _drawn(np.random.default_rng([block, WORDS]), BLOCK)
+        words = made_up_words(np.random.default_rng([block, WORDS]), BLOCK)
         return np.concatenate([super().embeddings(block), words], axis=1)
 
 
@@ -65,7 +62,7 @@ def measure_words(report: Report, settings: Settings, sizes: Sequence[int], coun
     model = LshModel(
         dimension=DIMENSION + 2 * WORDS,
         embedding_version="benchmark",
-        tables=lsh.tables,
+        tables=max(tables for tables, _ in _FORMS.values()),
         bits_per_table=lsh.bits_per_table,
         seed=lsh.seed,
         words=WORDS,
@@ -159,16 +156,8 @@ def _queries(images: WordedImages, count: int, *, probes: int) -> Code:
     copies = np.arange(count) % 3 != 2
     originals = corpus[rng.integers(0, BLOCK, int(copies.sum()))]
     asked[copies, :DIMENSION] = noisy(rng, originals[:, :DIMENSION], _NOISE)
-    asked[copies, DIMENSION : DIMENSION + WORDS] = originals[:, DIMENSION : DIMENSION + WORDS]
+    asked[copies, DIMENSION:] = copied_words(rng, originals[:, DIMENSION:])
     return images.model.query_codes(asked, probes=probes)
-
-
-def _drawn(rng: np.random.Generator, count: int) -> Vector:
-    """The ends of embeddings, (count, 2 * WORDS)."""
-    # The inverse of the law's distribution, as if it were continuous: ranks by 1 / (rank + _FLATNESS).
-    ranks = _FLATNESS * ((1 + _NUMBERS / _FLATNESS) ** rng.random((count, WORDS)) - 1)
-    numbers = (ranks.astype(np.int64) * 0x9E3779B1) % _NUMBERS
-    return np.stack(np.divmod(numbers, 2048), axis=2).reshape(count, 2 * WORDS).astype(np.float32) + 1
 
 
 def _asked(queries: Code) -> dict[str, Code]:
@@ -197,6 +186,6 @@ def _postings(codes: Code, queries: Code) -> float:
         asked, column = queries[:, table], codes[:, table]
         met += int(np.bincount(column[column != NO_WORD], minlength=_BUCKETS)[asked[asked != NO_WORD]].sum())
     held, asked = codes[:, tables:], queries[:, tables:]
-    frequency = np.bincount(held[held != NO_WORD] - WORD, minlength=_NUMBERS)
+    frequency = np.bincount(held[held != NO_WORD] - WORD, minlength=1 << WORD_BITS)
     met += int(frequency[asked[asked != NO_WORD] - WORD].sum())
     return met / len(queries)

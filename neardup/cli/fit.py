@@ -15,6 +15,7 @@ from neardup.fitting.fit import fit
 from neardup.fitting.model import FittedModel
 from neardup.fitting.report import CORPUS_SIZES, Figures, SearchShape
 from neardup.fitting.sample import Sample, check_lsh, check_score, read_pairs, read_sample, without_words
+from neardup.lsh import default_tables
 from neardup.settings import load_settings
 from neardup.words import MOST_WORDS
 
@@ -83,7 +84,7 @@ def fit_command(
     model = FittedModel(
         embeddings=embeddings,
         score_dimension=score.embeddings.shape[1],
-        tables=settings.lsh.tables,
+        tables=settings.lsh.tables or default_tables(words),
         bits_per_table=settings.lsh.bits_per_table,
         seed=settings.lsh.seed,
         projection=fit(directions.embeddings, pairs, dimension=width),

@@ -23,7 +23,6 @@ from neardup.embedder.fence import process_fence
 from neardup.embedder.whitening import Whitening, fit_projection
 from neardup.errors import ConfigError, InvalidImageError
 from neardup.points.axes import Axes
-from neardup.points.describe import unfolded
 from neardup.types import Vector
 
 __all__ = ["Picture", "Side", "copies_of", "distinct", "find_pictures", "fit_whitening", "originals_of", "picture_of"]
@@ -108,8 +107,7 @@ def fit_whitening(originals: Vector, copies: Vector) -> Whitening:
     rows = copies.reshape(-1, copies.shape[-1])[:, :CONTENT_WIDTH]
     content = fit_projection(originals[:, :CONTENT_WIDTH], rows, owner, dimension=256, ridge=0.03, flatten=0.8)
     _, _, described, _ = np.split(originals, np.cumsum(RAW_WIDTHS)[:-1], axis=1)
-    _, histograms = unfolded(described)
-    return Whitening(content, Axes.learn(histograms[histograms.any(axis=2)]))
+    return Whitening(content, Axes.learn(described))
 
 
 def _compute(

@@ -27,7 +27,7 @@ from neardup.types import Embeddings, Vector
 
 __all__ = ["Whitening", "fit_principal", "fit_projection", "shipped_whitening"]
 
-_FORMAT: Final = 3
+_FORMAT: Final = 4
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Whitening:
         """12 hex digits over all numbers."""
         sha = hashlib.sha256(f"whitening {_FORMAT}".encode())
         for array in self._arrays().values():
-            sha.update(array.astype("<f2").tobytes())
+            sha.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
         return sha.hexdigest()[:12]
 
     @property

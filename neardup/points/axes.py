@@ -1,19 +1,21 @@
 """Directions learned from the histograms of many points: on which side of each a histogram lies is all that is kept."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from neardup.points.describe import COUNT, MIRRORED, unfolded
-from neardup.points.packing import EVEN, POINTS, SIGN_NUMBERS, SIGNS, pack
+from neardup.points.packing import BITS, EVEN, POINTS, SIGN_NUMBERS, SIGNS, pack
 from neardup.points.scale_space import Floats
 from neardup.projection import Half
 
 __all__ = ["WORD_BITS", "Axes"]
 
 WORD_BITS: Final = 22
+_COMMON: Final = 0.003
+"""A word that so many of the pictures have is a stop word: it says little about any of them, and brings up the rest."""
 _SAMPLE: Final = 60_000
 _TINY: Final = 1e-5
 
@@ -21,28 +23,32 @@ _TINY: Final = 1e-5
 @dataclass(frozen=True, slots=True, eq=False)
 class Axes:
     """`even_mean` (128,) of the even halves of histograms, and axes `even` (128, EVEN) and `odd` (128, SIGNS - EVEN) of
-    both halves; `word_mean` (256,) and axes `word` (256, 22) of what a mirror image leaves as it is."""
+    both halves; `word_mean` (256,) and axes `word` (256, 22) of what a mirror image leaves as it is; `stopped`, the
+    words that are left out, ascending."""
 
     even_mean: Half
     even: Half
     odd: Half
     word_mean: Half
     word: Half
+    stopped: npt.NDArray[np.uint32]
 
     @classmethod
-    def learn(cls, histograms: Floats) -> Self:
-        """From the histograms of many points, (n, 128)."""
-        even, odd = _halves(histograms)
+    def learn(cls, described: Floats) -> Self:
+        """From the points of different pictures, (n, DESCRIBED)."""
+        _, histograms = unfolded(described)
+        even, odd = _halves(histograms[histograms.any(axis=2)])
         left = _left_by_mirrors(even, odd)
-        means = even.mean(axis=0), left.mean(axis=0)
-        axes = (
-            means[0],
-            _rotated_axes(even - means[0], EVEN),
-            _rotated_axes(odd, SIGNS - EVEN),
-            means[1],
-            _rotated_axes(left - means[1], WORD_BITS),
+        even_mean, word_mean = even.mean(axis=0), left.mean(axis=0)
+        axes = cls(
+            even_mean=even_mean.astype(np.float16),
+            even=_rotated_axes(even - even_mean, EVEN),
+            odd=_rotated_axes(odd, SIGNS - EVEN),
+            word_mean=word_mean.astype(np.float16),
+            word=_rotated_axes(left - word_mean, WORD_BITS),
+            stopped=np.empty(0, np.uint32),
         )
-        return cls(*(each.astype(np.float16) for each in axes))
+        return replace(axes, stopped=_common(axes.words(described)))
 
     def points(self, described: Floats) -> Floats:
         """Of n pictures the points (n, DESCRIBED) -> packed, (n, POINTS), float32."""
@@ -54,17 +60,32 @@ class Axes:
         return np.where(_there(places)[..., None], packed, np.float32(0)).reshape(-1, POINTS)
 
     def words(self, described: Floats) -> Floats:
-        """Of n pictures the points (n, DESCRIBED) -> the words that search knows them by (`neardup.words`), COUNT pairs
-        of numbers a picture: (n, 2 * COUNT), float32."""
+        """Of n pictures the points (n, DESCRIBED) -> the words that search knows them by (`neardup.words`), stop words
+        left out, COUNT pairs of numbers a picture: (n, 2 * COUNT), float32."""
         places, histograms = unfolded(described)
         left = _left_by_mirrors(*_halves(histograms)) - self.word_mean.astype(np.float32)
-        numbers = pack((left @ self.word.astype(np.float32)).reshape(-1, WORD_BITS) > 0) + 1
-        return np.where(_there(places)[..., None], numbers.reshape(-1, COUNT, 2), np.float32(0)).reshape(-1, 2 * COUNT)
+        numbers = pack((left @ self.word.astype(np.float32)).reshape(-1, WORD_BITS) > 0).reshape(-1, COUNT, 2)
+        kept = _there(places) & ~np.isin(_words(numbers), self.stopped)
+        return np.where(kept[..., None], numbers + 1, np.float32(0)).reshape(-1, 2 * COUNT)
 
 
 def _there(places: Floats) -> npt.NDArray[np.bool_]:
     there: npt.NDArray[np.bool_] = places[..., 2] > 0
     return there
+
+
+def _words(numbers: Floats) -> npt.NDArray[np.uint32]:
+    """Of pairs of packed numbers, (…, 2), the words, (…)."""
+    words: npt.NDArray[np.uint32] = (numbers @ np.array([2**BITS, 1], np.float32)).astype(np.uint32)
+    return words
+
+
+def _common(pairs: Floats) -> npt.NDArray[np.uint32]:
+    """Of the words of n pictures, (n, 2 * COUNT), those that too many have, ascending."""
+    numbers = pairs.reshape(len(pairs), COUNT, 2)
+    of_each = (np.unique(_words(row[row.any(axis=1)] - 1)) for row in numbers)
+    words, pictures = np.unique(np.concatenate(list(of_each)), return_counts=True)
+    return words[pictures >= max(2, _COMMON * len(pairs))]
 
 
 def _halves(histograms: Floats) -> tuple[Floats, Floats]:
@@ -79,12 +100,12 @@ def _left_by_mirrors(even: Floats, odd: Floats) -> Floats:
     return np.concatenate([even, np.abs(odd)], axis=-1)
 
 
-def _rotated_axes(values: Floats, count: int) -> Floats:
+def _rotated_axes(values: Floats, count: int) -> Half:
     """Principal axes of rows around zero, (width, count), rotated at random: each direction tells equally much."""
     chosen = np.random.default_rng(0).choice(len(values), min(_SAMPLE, len(values)), replace=False)
     sample = values[chosen].astype(np.float64)
     variances, axes = np.linalg.eigh(sample.T @ sample / max(1, len(sample)))
     top = axes[:, ::-1][:, : min(count, int((variances > _TINY).sum()))]
     rotation, _ = np.linalg.qr(np.random.default_rng(1).normal(size=(count, count)))
-    directions: Floats = (top @ rotation[: top.shape[1]]).astype(np.float32)
+    directions: Half = (top @ rotation[: top.shape[1]]).astype(np.float16)
     return directions

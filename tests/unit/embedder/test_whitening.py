@@ -41,8 +41,9 @@ def test_the_digest_sees_every_number() -> None:
     matrix[-1, -1] += 1
     changed = replace(shipped, content=replace(shipped.content, matrix=matrix))
     assert changed.digest != shipped.digest
-    changed = replace(shipped, axes=replace(shipped.axes, word=-shipped.axes.word))
-    assert changed.digest != shipped.digest
+    for axes in ({"word": -shipped.axes.word}, {"stopped": shipped.axes.stopped[1:]}):
+        changed = replace(shipped, axes=replace(shipped.axes, **axes))
+        assert changed.digest != shipped.digest
 
 
 def test_files_that_will_not_do(tmp_path: Path) -> None:

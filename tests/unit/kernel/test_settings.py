@@ -18,7 +18,7 @@ def _no_variables(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_defaults() -> None:
     settings = load_settings()
-    assert (settings.namespace, settings.lsh.tables, settings.lsh.bits_per_table) == ("neardup", 64, 12)
+    assert (settings.namespace, settings.lsh.tables, settings.lsh.bits_per_table) == ("neardup", None, 12)
     assert settings.kafka.bootstrap_servers is None
     assert settings.assign.window > settings.ingest.backlog_limit
 

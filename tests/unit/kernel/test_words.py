@@ -168,6 +168,11 @@ def test_words_change_the_version() -> None:
     assert [model.version for model in models] == ["9d0204c7ab82", "a94c428da803", "eee03f3aa95e"]
 
 
+def test_beside_words_fewer_tables_do() -> None:
+    assert [LshModel(dimension=20, embedding_version="e1", words=words).tables for words in (0, 1, 6)] == [64, 48, 48]
+    assert LshModel(dimension=20, embedding_version="e1", words=6, tables=64).tables == 64
+
+
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [({"words": -1}, "words: -1"), ({"words": 256}, "words: 256"), ({"words": 10}, "dimension: 20 has no numbers")],

@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 from neardup.demo.corpus import sample_photos
 from neardup.points.axes import Axes
-from neardup.points.describe import COUNT, describe, unfolded
+from neardup.points.describe import COUNT, describe
 from neardup.points.packing import BITS, EVEN, POINT, POINTS, SIGN_NUMBERS, UNPACKED, numbers_for, pack
 from neardup.types import Vector
 
@@ -28,8 +28,7 @@ def pictures() -> list[Image.Image]:
 
 @pytest.fixture(scope="module")
 def axes(pictures: list[Image.Image]) -> Axes:
-    _, histograms = unfolded(np.stack([describe(picture) for picture in pictures]))
-    return Axes.learn(histograms[histograms.any(axis=2)])
+    return Axes.learn(np.stack([describe(picture) for picture in pictures]))
 
 
 def packed(axes: Axes, picture: Image.Image) -> Vector:
@@ -72,6 +71,15 @@ def test_a_mirror_image_has_the_same_words(pictures: list[Image.Image], axes: Ax
         own, other = words(axes, picture), words(axes, pictures[number - 1])
         assert len(own & words(axes, ImageOps.mirror(picture))) > len(own) / 3
         assert len(own & other) < 3
+
+
+def test_a_word_that_several_pictures_have_is_none(pictures: list[Image.Image]) -> None:
+    twice = Axes.learn(np.stack([describe(picture) for picture in (*pictures, pictures[0])]))
+    assert len(twice.stopped) >= COUNT / 2
+    assert (np.diff(twice.stopped.astype(np.int64)) > 0).all()
+    assert not words(twice, pictures[0])
+    assert all(words(twice, picture) for picture in pictures[1:])
+    assert packed(twice, pictures[0]).any(), "points count all the same"
 
 
 def test_numbers_are_whole_and_float16_keeps_them(pictures: list[Image.Image], axes: Axes) -> None:
