@@ -2,18 +2,16 @@
 
 import getpass
 from collections.abc import Sequence
-from itertools import pairwise
 
 import click
 import numpy as np
 
 from neardup.cli.output import json_option, print_json
 from neardup.cli.wiring import Wiring, opened
-from neardup.commands import LARGEST_MOVE, Move
 from neardup.entries import NotMoved, Refused
 from neardup.errors import UnknownImageError
 from neardup.lsh import overlaps
-from neardup.splitting import greedy_groups
+from neardup.splitting import greedy_groups, split
 from neardup.types import ClusterId, ImageId, IndexedImage, Member, PairBatch
 
 __all__ = ["recluster"]
@@ -59,17 +57,7 @@ def recluster(  # noqa: PLR0917 - one for each option
             placements = wiring.store.placements([image_id for group in groups[1:] for image_id in group])
             orders = Asking(wiring, Said(actor=actor, reason=str(reason), timeout_seconds=_PATIENCE_SECONDS))
             try:
-                for group in groups[1:]:
-                    moved = [(image_id, placements[image_id].seq) for image_id in group if image_id in placements]
-                    starts = [*range(0, len(moved), LARGEST_MOVE), len(moved)]
-                    for number, (start, end) in enumerate(pairwise(starts)):
-                        part = tuple(moved[start:end])
-                        body = (
-                            Move(images=part, to="own")
-                            if number == 0
-                            else Move(images=part, to="cluster", into=group[0])
-                        )
-                        left += [one for one in orders.ask(body) if isinstance(one, NotMoved | Refused)]
+                left = split(groups, {name: placement.seq for name, placement in placements.items()}, orders.ask)
             finally:
                 orders.close()
     if as_json:
