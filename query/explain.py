@@ -64,7 +64,7 @@ class Explanation:
             case "not-indexed":
                 return "is not searched: enough images of its cluster stand for it"
             case "minimum-overlap":
-                return f"is no candidate: {self.minimum_overlap} are needed"
+                return f"is no candidate: at least {self.minimum_overlap} must be shared"
             case "candidate-limit":
                 return (
                     f"{place}, but only the first {self.candidate_limit} are candidates, "

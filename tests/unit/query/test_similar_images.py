@@ -138,7 +138,7 @@ def test_the_candidate_limit_cuts(index: InMemoryIndex, similar: SimilarImages, 
 def test_too_few_shared_terms_cut(index: InMemoryIndex, similar: SimilarImages, store: InMemoryClusterStore) -> None:
     found = module(index, store, minimum_overlap=12).explain_file(b"photo 1", ImageId("a"))
     assert (found.rank, found.cut) == (1, "minimum-overlap")
-    assert "is no candidate: 12 are needed" in found.sentence
+    assert "is no candidate: at least 12 must be shared" in found.sentence
 
 
 def test_bad_input(similar: SimilarImages) -> None:
