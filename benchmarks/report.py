@@ -5,7 +5,6 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -14,29 +13,20 @@ from neardup.cli.output import print_table
 __all__ = ["Cell", "Report", "percentiles"]
 
 Cell = str | int | float
-_REFERENCE: Final = 300_000
-"""Additions in a loop of Python."""
 
 
 class Report:
-    """Collects rows, each under the title of a table, and figures; prints a table when it is complete.
-
-    The figure `reference_ms` is what a fixed piece of work took, in CPU milliseconds, the median over the notes: where
-    it differs, the machine does, and other figures are to be compared in proportion.
-    """
+    """Collects rows, each under the title of a table, and figures; prints a table when it is complete."""
 
     def __init__(self) -> None:
         self.figures: dict[str, float] = {}
         self.rows: list[dict[str, Cell]] = []
         self._begun = time.monotonic()
         self._printed = 0
-        self._references = [_reference_ms()]
 
     def note(self, text: str) -> None:
         """Progress, on stderr."""
-        self._references.append(_reference_ms())
-        told = f"{time.monotonic() - self._begun:5.0f} s, reference {self._references[-1]:.0f} ms"
-        print(f"[{told}] {text}", file=sys.stderr, flush=True)
+        print(f"[{time.monotonic() - self._begun:5.0f} s] {text}", file=sys.stderr, flush=True)
 
     def row(self, table: str, **cells: Cell) -> None:
         self.rows.append({"table": table, **cells})
@@ -53,7 +43,6 @@ class Report:
 
     def finish(self, file: Path | None) -> None:
         """Print what is left and the figures, and write `file` if there is one."""
-        self.figures["reference_ms"] = float(np.median(self._references))
         for name, value in self.figures.items():
             self.row("figures", figure=name, value=float(value))
         self.flush()
@@ -64,18 +53,6 @@ class Report:
         """{"figures": {name: number}, "rows": [...]}"""
         content = {"figures": {name: float(value) for name, value in self.figures.items()}, "rows": self.rows}
         file.write_text(json.dumps(content, indent=2) + "\n")
-
-
-def _reference_ms() -> float:
-    """The best of three: what else the machine does comes and goes."""
-    best = float("inf")
-    for _ in range(3):
-        begun = time.thread_time()
-        total = 0
-        for number in range(_REFERENCE):
-            total += number
-        best = min(best, time.thread_time() - begun)
-    return best * 1e3
 
 
 def percentiles(milliseconds: Sequence[float]) -> dict[str, Cell]:

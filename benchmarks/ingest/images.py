@@ -29,8 +29,8 @@ _SEED: Final = 61_126
 
 @dataclass(frozen=True, slots=True)
 class Images:
-    """`lsh` of shape (n, 352), `score` of shape (n, 712), as the default embedder makes them. `parents`: the row of the
-    corpus, if not negative, that an image is a copy of; -1 for none, and -2 - k for row k of the same images."""
+    """`lsh` of shape (n, 352), `score` of shape (n, 1055), as the default embedder makes them. `parents`: the row of
+    the corpus, if not negative, that an image is a copy of; -1 for none, and -2 - k for row k of the same images."""
 
     lsh: Vector
     score: Vector

@@ -13,6 +13,7 @@ from benchmarks.ingest.images import image_id
 from benchmarks.ingest.producer import Pace, Published, produce
 from benchmarks.ingest.watching import Watch
 from benchmarks.ingest.workers import Roles, cpu_seconds
+from benchmarks.reference import reference_ms
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
 from neardup.logs import PartitionReader
@@ -22,6 +23,7 @@ __all__ = ["Outcome", "measure"]
 
 _PATIENCE_SECONDS = 600.0
 _ASKED_AT_ONCE = 500
+_REFERENCE_SECONDS = 2.0
 
 Times = npt.NDArray[np.float64]
 
@@ -30,9 +32,10 @@ Times = npt.NDArray[np.float64]
 class Outcome:
     """`stages`: milliseconds each image spent in each stage; `seconds`: from the first image present to the last
     readable; `middle_rate`: images a second while between a tenth and nine tenths were readable; `cpu`: milliseconds of
-    an image by process; `busy`: the part of the machine's cores that was busy, whoever with; `lost`: images that were
-    not decided, or whose head a reader is not told; `doubled`: decisions beyond the first of the same image and
-    version; `joined`: images that joined another's cluster."""
+    an image by process; `reference_ms`: of a fixed piece of work meanwhile, the median; `busy`: the part of the
+    machine's cores that was busy, whoever with; `lost`: images that were not decided, or whose head a reader is not
+    told; `doubled`: decisions beyond the first of the same image and version; `joined`: images that joined another's
+    cluster."""
 
     published: Published
     latencies: Times
@@ -40,6 +43,7 @@ class Outcome:
     seconds: float
     middle_rate: float
     cpu: dict[str, float]
+    reference_ms: float
     busy: float
     lost: int
     doubled: int
@@ -68,15 +72,18 @@ def measure(wiring: Wiring, roles: Roles, pace: Pace) -> Outcome:
         psutil.cpu_percent()
         before = cpu_seconds(wiring.settings, roles)
         ours.send("go")
-        while not ours.poll(0.25):
+        references = [reference_ms()]
+        while not ours.poll(_REFERENCE_SECONDS):
             roles.check()
+            references.append(reference_ms())
         published: Published = ours.recv()
         _settle(watch, roles, len(published.present_ms))
         after = cpu_seconds(wiring.settings, roles)
         busy = psutil.cpu_percent() / 100
         producer.join(30)
     cpu = {name: spent - before.get(name, 0.0) for name, spent in after.items()}
-    return _outcome(wiring, pace, watch, published, starts=starts, cpu=cpu, busy=busy)
+    reference = float(np.median(references))
+    return _outcome(wiring, pace, watch, published, starts=starts, cpu=cpu, reference=reference, busy=busy)
 
 
 def _settle(watch: Watch, roles: Roles, count: int) -> None:
@@ -100,6 +107,7 @@ def _outcome(
     *,
     starts: dict[tuple[str, int], int],
     cpu: dict[str, float],
+    reference: float,
     busy: float,
 ) -> Outcome:
     ids = [image_id(pace.name, row) for row in range(len(published.present_ms))]
@@ -131,6 +139,7 @@ def _outcome(
         seconds=float(ordered[-1] - present.min()) / 1e3,
         middle_rate=float((high - low) / max(1e-9, ordered[high] - ordered[low]) * 1e3),
         cpu={name: spent / len(ids) * 1e3 for name, spent in cpu.items()},
+        reference_ms=reference,
         busy=busy,
         lost=wrong,
         doubled=sum(count - 1 for count in counts.values()),

@@ -108,6 +108,7 @@ class _Size:
                 if main:
                     self._report.figures["images_per_second"] = outcome.middle_rate
                     self._report.figures["cpu_ms_per_image"] = sum(outcome.cpu.values())
+                    self._report.figures["reference_ms"] = outcome.reference_ms
             if main and "duplicates" in parts:
                 for share in _SHARES:
                     self._one("full speed", seconds=self._plan.full_seconds, duplicates=share)
@@ -213,6 +214,7 @@ class _Size:
             **_seconds(outcome.latencies),
             images_a_second=outcome.middle_rate,
             cpu_ms=sum(outcome.cpu.values()),
+            reference_ms=outcome.reference_ms,
             joined=outcome.joined,
             clusters=outcome.clusters,
             lost=outcome.lost,
