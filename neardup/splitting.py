@@ -57,6 +57,10 @@ def split(
             images = tuple((image_id, known[image_id]) for image_id in members[start : start + largest])
             move = Move(images=images, to="own") if start == 0 else Move(images=images, to="cluster", into=members[0])
             answer = ask(move)
-            known |= {entry.image_id: entry.seq for entry in answer if isinstance(entry, Decision)}
+            known |= {
+                entry.image_id: entry.seq
+                for entry in answer
+                if isinstance(entry, Decision) and entry.previous_seq == known.get(entry.image_id)
+            }
             left += [entry for entry in answer if isinstance(entry, NotMoved | Refused)]
     return left

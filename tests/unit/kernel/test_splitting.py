@@ -68,6 +68,16 @@ def test_who_comes_to_stand_for_the_cluster_meanwhile_is_moved_like_the_others()
     assert partition(world) == {"b", "a", "cd"}
 
 
+def test_who_was_decided_again_by_others_before_it_came_to_stand_for_the_cluster_stays() -> None:
+    world, seqs = world_of("abcd", enough_exemplars=1)
+    world.tell(Promote(image_id=B))
+    world.arrive(make_image("c", 0, version=2))
+    world.project()
+    (left,) = split([[B], [A], [C], [D]], seqs, world.tell)
+    assert "'c'" in str(left)
+    assert partition(world) == {"bc", "a", "d"}
+
+
 def test_who_was_decided_again_by_others_stays() -> None:
     world, seqs = world_of("abc")
     world.arrive(make_image("b", 0, version=2))
