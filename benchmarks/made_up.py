@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.embedder.thumbnail import CODES, SIDE, THUMBNAIL
+from neardup.points.axes import WORD_BITS
 from neardup.points.describe import COUNT
 from neardup.points.packing import BITS, POINT, POINTS
 from neardup.types import Vector
@@ -15,7 +16,7 @@ from scorer.network import AFTER_CONTENT
 
 __all__ = ["copied", "copied_words", "made_up", "made_up_words"]
 
-_NUMBERS: Final = 1 << 22
+_NUMBERS: Final = 1 << WORD_BITS
 _WORDS: Final = 32
 """Of a picture: a third of the points are missing, have a stop word, or the word of another."""
 _FLATNESS: Final = 1_080.0

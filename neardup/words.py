@@ -14,7 +14,18 @@ import numpy.typing as npt
 from neardup.errors import InvalidMessageError
 from neardup.types import Code, Vector
 
-__all__ = ["MOST_WORDS", "NO_WORD", "WORD", "check_words", "count_tables", "pack", "shared_words", "unpack", "words_of"]
+__all__ = [
+    "MOST_WORDS",
+    "NO_WORD",
+    "WORD",
+    "check_words",
+    "count_tables",
+    "each_word",
+    "pack",
+    "shared_words",
+    "unpack",
+    "words_of",
+]
 
 MOST_WORDS: Final = 255
 WORD: Final = 1 << 31
@@ -48,11 +59,16 @@ def check_words(embedding: Vector, words: int) -> None:
         )
 
 
-def words_of(numbers: Vector) -> Words:
-    """The ends of embeddings, (n, 2 * words), valid -> the ends of their codes, (n, words)."""
+def each_word(numbers: Vector) -> Words:
+    """The ends of embeddings, (n, 2 * words), valid -> their words as they come, (n, words)."""
     pairs = numbers.reshape(len(numbers), numbers.shape[1] // 2, 2).astype(np.uint32)
     high, low = pairs[:, :, 0], pairs[:, :, 1]
-    words = np.where(high == 0, np.uint32(NO_WORD), np.uint32(WORD) | ((high - 1) * np.uint32(_LARGEST) + (low - 1)))
+    return np.where(high == 0, np.uint32(NO_WORD), np.uint32(WORD) | ((high - 1) * np.uint32(_LARGEST) + (low - 1)))
+
+
+def words_of(numbers: Vector) -> Words:
+    """The ends of embeddings, (n, 2 * words), valid -> the ends of their codes, (n, words)."""
+    words = each_word(numbers)
     words.sort(axis=1)
     words[:, 1:][words[:, 1:] == words[:, :-1]] = NO_WORD
     words.sort(axis=1)

@@ -7,9 +7,10 @@ import numpy as np
 import numpy.typing as npt
 
 from neardup.points.describe import COUNT, MIRRORED, unfolded
-from neardup.points.packing import BITS, EVEN, POINTS, SIGN_NUMBERS, SIGNS, pack
+from neardup.points.packing import EVEN, POINTS, SIGN_NUMBERS, SIGNS, pack
 from neardup.points.scale_space import Floats
 from neardup.projection import Half
+from neardup.words import NO_WORD, WORD, each_word, words_of
 
 __all__ = ["WORD_BITS", "Axes"]
 
@@ -64,9 +65,9 @@ class Axes:
         left out, COUNT pairs of numbers a picture: (n, 2 * COUNT), float32."""
         places, histograms = unfolded(described)
         left = _left_by_mirrors(*_halves(histograms)) - self.word_mean.astype(np.float32)
-        numbers = pack((left @ self.word.astype(np.float32)).reshape(-1, WORD_BITS) > 0).reshape(-1, COUNT, 2)
-        kept = _there(places) & ~np.isin(_words(numbers), self.stopped)
-        return np.where(kept[..., None], numbers + 1, np.float32(0)).reshape(-1, 2 * COUNT)
+        numbers = pack((left @ self.word.astype(np.float32)).reshape(-1, WORD_BITS) > 0).reshape(-1, 2 * COUNT) + 1
+        kept = _there(places) & ~np.isin(each_word(numbers) - np.uint32(WORD), self.stopped)
+        return np.where(np.repeat(kept, 2, axis=1), numbers, np.float32(0))
 
 
 def _there(places: Floats) -> npt.NDArray[np.bool_]:
@@ -74,18 +75,12 @@ def _there(places: Floats) -> npt.NDArray[np.bool_]:
     return there
 
 
-def _words(numbers: Floats) -> npt.NDArray[np.uint32]:
-    """Of pairs of packed numbers, (…, 2), the words, (…)."""
-    words: npt.NDArray[np.uint32] = (numbers @ np.array([2**BITS, 1], np.float32)).astype(np.uint32)
-    return words
-
-
 def _common(pairs: Floats) -> npt.NDArray[np.uint32]:
     """Of the words of n pictures, (n, 2 * COUNT), those that too many have, ascending."""
-    numbers = pairs.reshape(len(pairs), COUNT, 2)
-    of_each = (np.unique(_words(row[row.any(axis=1)] - 1)) for row in numbers)
-    words, pictures = np.unique(np.concatenate(list(of_each)), return_counts=True)
-    return words[pictures >= max(2, _COMMON * len(pairs))]
+    words, pictures = np.unique(words_of(pairs), return_counts=True)
+    often = (pictures >= max(2, _COMMON * len(pairs))) & (words != NO_WORD)
+    common: npt.NDArray[np.uint32] = words[often] - np.uint32(WORD)
+    return common
 
 
 def _halves(histograms: Floats) -> tuple[Floats, Floats]:
