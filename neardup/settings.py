@@ -167,6 +167,12 @@ class SearchSettings(_Group):
         validate_default=True,
         description="part of the limit for re-processing; ingest has the rest",
     )
+    score_memory_mb: int = Field(
+        256,
+        ge=0,
+        le=1_000_000,
+        description="memory of each process for score embeddings that searches then need not bring; 0: none",
+    )
     limit_processes: int = Field(
         4, ge=1, le=10_000, description="processes that share the limit equally while Redis is away"
     )

@@ -1,7 +1,7 @@
 """Candidate search on OpenSearch."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -9,54 +9,93 @@ from opensearchpy import OpenSearch
 from neardup.errors import SearchUnavailableError
 from neardup.types import CandidateList, ImageId, IndexedImage, Position, Probe
 from opensearch_templates.connection import part_failed, search_errors
-from opensearch_templates.documents import image_of_fields
+from opensearch_templates.documents import image_of_fields, scores_of_fields
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position
-from query.overlap import CANDIDATES_A_REQUEST, candidate_list, count_bodies, images_body, overlap_body
+from query.overlap import (
+    ANSWER,
+    CANDIDATES_A_REQUEST,
+    candidate_list,
+    count_bodies,
+    found,
+    hits_of,
+    images_body,
+    indexed_body,
+    overlap_body,
+)
+from query.score_memory import ScoreMemory, Seen
 
 __all__ = ["OpenSearchCandidateSearch"]
 
 _IMAGES_A_SEARCH = 1_000
+_TRIES = 3
 
 
 class OpenSearchCandidateSearch:
-    """The port CandidateSearch over the index of one namespace and lsh_version; the client is the caller's to close."""
+    """The port CandidateSearch over the index of one namespace and lsh_version; the client is the caller's to close.
 
-    def __init__(self, client: OpenSearch, names: IndexNames) -> None:
+    A search tells overlaps and seqs; ids and score embeddings are remembered from searches before, in `memory_bytes`,
+    or read then.
+    """
+
+    def __init__(self, client: OpenSearch, names: IndexNames, *, memory_bytes: int = 0) -> None:
         self._client = client
         self._names = names
+        self._memory = ScoreMemory(memory_bytes)
 
     def position(self) -> Position:
         return read_position(self._client, self._names)
 
     def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
         bodies = [overlap_body(probe, limit=limit, minimum_overlap=minimum_overlap) for probe in probes]
-        batch = max(1, CANDIDATES_A_REQUEST // limit)
-        lists: list[CandidateList] = []
-        for start in range(0, len(bodies), batch):
-            *answers, every, withheld = self._multi_search([*bodies[start : start + batch], *count_bodies()])
-            documents = every["hits"]["total"]["value"] - withheld["hits"]["total"]["value"]
-            lists += [candidate_list(answer, limit=limit, searched_documents=documents) for answer in answers]
-        return lists
+        size = max(1, CANDIDATES_A_REQUEST // limit)
+        return [
+            candidates
+            for start in range(0, len(bodies), size)
+            for candidates in self._search(bodies[start : start + size], limit)
+        ]
 
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
-        distinct = list(dict.fromkeys(image_ids))
-        bodies = [
-            images_body(distinct[start : start + _IMAGES_A_SEARCH])
+        images = map(image_of_fields, self._read(images_body, image_ids))
+        return {image.image_id: image for image in images}
+
+    def _search(self, bodies: Sequence[Mapping[str, Any]], limit: int) -> list[CandidateList]:
+        for _ in range(_TRIES):
+            *answers, every, withheld = self._multi_search([*bodies, *count_bodies()])
+            documents = every["hits"]["total"]["value"] - withheld["hits"]["total"]["value"]
+            seqs = {seq for answer in answers for seq in found(answer, limit=limit)}
+            seen = self._seen(seqs)
+            # Else some were indexed anew, or removed, before they were read: few are, and seldom.
+            if len(seen) == len(seqs):
+                return [candidate_list(each, limit=limit, searched_documents=documents, seen=seen) for each in answers]
+        raise SearchUnavailableError("OpenSearch: what a search finds changes before it can be read")
+
+    def _seen(self, seqs: Collection[int]) -> dict[int, Seen]:
+        """By seq the images that are there."""
+        seen = self._memory.recall(seqs)
+        read = self._read(indexed_body, [seq for seq in seqs if seq not in seen])
+        images = [(ImageId(fields["id"][0]), score) for fields, score in zip(read, scores_of_fields(read), strict=True)]
+        new = dict(zip((fields["seq"][0] for fields in read), images, strict=True))
+        self._memory.add(new)
+        return seen | new
+
+    def _read(
+        self, body: Callable[[Sequence[Any]], dict[str, Any]], wanted: Sequence[Any]
+    ) -> list[Mapping[str, Sequence[Any]]]:
+        """The doc values that a body asks for, of all that are wanted and there."""
+        distinct = list(dict.fromkeys(wanted))
+        return [
+            hit["fields"]
             for start in range(0, len(distinct), _IMAGES_A_SEARCH)
+            for answer in self._multi_search([body(distinct[start : start + _IMAGES_A_SEARCH])])
+            for hit in hits_of(answer)
         ]
-        found = [
-            image_of_fields(document["fields"])
-            for body in bodies
-            for document in self._multi_search([body])[0]["hits"]["hits"]
-        ]
-        return {image.image_id: image for image in found}
 
     def _multi_search(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         header = json.dumps({"index": self._names.read, "allow_partial_search_results": False})
         lines = [line for body in bodies for line in (header, json.dumps(body))]
         with search_errors("searching"):
-            answer = self._client.msearch(body="\n".join(lines) + "\n")
+            answer = self._client.msearch(body="\n".join(lines) + "\n", params={"filter_path": ANSWER})
         for part in answer["responses"]:
             if "error" in part:
                 raise part_failed("searching", part["error"])

@@ -6,22 +6,38 @@ gets in. One document more than the limit is asked for: it tells whether anythin
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from elasticsearch_dsl import Q, Search
 
 from neardup.ports import LARGEST_LIMIT
 from neardup.types import Candidate, CandidateList, ImageId, Probe, SearchFilter
-from opensearch_templates.documents import IMAGE_FIELDS, label, scores_of_fields
+from opensearch_templates.documents import IMAGE_FIELDS, label
+from query.score_memory import Seen
 
-__all__ = ["CANDIDATES_A_REQUEST", "candidate_list", "count_bodies", "images_body", "overlap_body"]
+__all__ = [
+    "ANSWER",
+    "CANDIDATES_A_REQUEST",
+    "candidate_list",
+    "count_bodies",
+    "found",
+    "images_body",
+    "indexed_body",
+    "overlap_body",
+]
 
 CANDIDATES_A_REQUEST = 8_000
 """The most candidates asked for at once, by as many probes as that gives."""
+ANSWER: Final = ",".join(
+    f"responses.{part}"
+    for part in ("took", "timed_out", "_shards", "error", "hits.total", "hits.hits.sort", "hits.hits.fields")
+)
+"""What is wanted of the answer to several searches: the rest is a third of it where no embeddings are asked for."""
 
 
 def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[str, Any]:
-    """The search body of one probe: overlap descending, then older first, one more than `limit` asked for."""
+    """The search body of one probe: overlap descending, then older first, one more than `limit` asked for. Nothing but
+    overlap and seq is told of them."""
     if not 1 <= limit <= LARGEST_LIMIT:
         raise ValueError(f"limit: {limit} is not between 1 and {LARGEST_LIMIT}")
     if minimum_overlap < 1:
@@ -36,7 +52,7 @@ def _around_overlap_query(limit: int, minimum_overlap: int) -> dict[str, Any]:
         Search()
         .sort({"_score": "desc"}, {"seq": "asc"})
         .source(False)
-        .extra(size=limit + 1, track_total_hits=False, stored_fields="_none_", docvalue_fields=["id", "score"])
+        .extra(size=limit + 1, track_total_hits=False, stored_fields="_none_")
     )
     if minimum_overlap > 1:
         # min_score rather than minimum_should_match, which is slower, three times where terms are frequent.
@@ -47,9 +63,18 @@ def _around_overlap_query(limit: int, minimum_overlap: int) -> dict[str, Any]:
 
 def images_body(image_ids: Sequence[ImageId]) -> dict[str, Any]:
     """The search body that reads images by their ids."""
-    search = Search().query("ids", values=list(image_ids)).source(False)
+    return _reading(Q("ids", values=list(image_ids)), len(image_ids), IMAGE_FIELDS)
+
+
+def indexed_body(seqs: Sequence[int]) -> dict[str, Any]:
+    """The search body that reads id and score embedding by seq."""
+    return _reading(Q("terms", seq=list(seqs)), len(seqs), ("id", "seq", "score"))
+
+
+def _reading(query: Any, count: int, fields: Sequence[str]) -> dict[str, Any]:
+    search = Search().query(query).source(False)
     body: dict[str, Any] = search.extra(
-        size=len(image_ids), track_total_hits=False, stored_fields="_none_", docvalue_fields=list(IMAGE_FIELDS)
+        size=count, track_total_hits=False, stored_fields="_none_", docvalue_fields=list(fields)
     ).to_dict()
     return body
 
@@ -64,23 +89,32 @@ def count_bodies() -> tuple[dict[str, Any], dict[str, Any]]:
     return every, withheld
 
 
-def candidate_list(response: Mapping[str, Any], *, limit: int, searched_documents: int) -> CandidateList:
-    """The answer to an `overlap_body` with the same limit."""
-    found: Sequence[Mapping[str, Any]] = response["hits"]["hits"]
-    overlaps = [int(document["_score"]) for document in found]
-    rows = [document["fields"] for document in found[:limit]]
-    scores = scores_of_fields(rows)
-    cut = len(found) > limit
+def found(response: Mapping[str, Any], *, limit: int) -> list[int]:
+    """The seqs of what the answer to an `overlap_body` with the same limit found, in order."""
+    return [hit["sort"][1] for hit in hits_of(response)[:limit]]
+
+
+def candidate_list(
+    response: Mapping[str, Any], *, limit: int, searched_documents: int, seen: Mapping[int, Seen]
+) -> CandidateList:
+    """The answer to an `overlap_body` with the same limit. `seen`: by seq, at least what it `found`."""
+    rows = [hit["sort"] for hit in hits_of(response)]
+    cutoff = int(rows[limit - 1][0]) if len(rows) > limit else 0
     return CandidateList(
         candidates=tuple(
-            Candidate(image_id=ImageId(row["id"][0]), overlap=overlap, score=score)
-            for row, overlap, score in zip(rows, overlaps[:limit], scores, strict=True)
+            Candidate(image_id=seen[seq][0], overlap=int(overlap), score=seen[seq][1]) for overlap, seq in rows[:limit]
         ),
-        cutoff_overlap=overlaps[limit - 1] if cut else 0,
-        ties_at_cutoff=cut and overlaps[limit] == overlaps[limit - 1],
+        cutoff_overlap=cutoff,
+        ties_at_cutoff=cutoff > 0 and rows[limit][0] == cutoff,
         searched_documents=searched_documents,
         took_ms=float(response["took"]),
     )
+
+
+def hits_of(response: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The hits of one answer. Where there are none, `ANSWER` leaves nothing of them."""
+    hits: Sequence[Mapping[str, Any]] = response.get("hits", {}).get("hits", ())
+    return hits
 
 
 def _overlap_query(probe: Probe) -> Any:

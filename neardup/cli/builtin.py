@@ -22,7 +22,8 @@ def opensearch_search(settings: Settings, lsh_version: str) -> CandidateSearch:
 
     assert settings.opensearch.url is not None
     client = connect(settings.opensearch, settings.opensearch.url)
-    return OpenSearchCandidateSearch(client, IndexNames(settings.namespace, lsh_version))
+    names = IndexNames(settings.namespace, lsh_version)
+    return OpenSearchCandidateSearch(client, names, memory_bytes=settings.search.score_memory_mb << 20)
 
 
 def tensorflow_serving_scorer(settings: Settings) -> PairScorer:

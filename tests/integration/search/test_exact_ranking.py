@@ -10,7 +10,7 @@ from opensearchpy import OpenSearch
 from indexer.opensearch_index import OpenSearchImageIndex
 from neardup.lsh import overlaps, query_terms
 from neardup.settings import OpenSearchSettings, Settings
-from neardup.types import Code, ImageId, IndexedImage, Position, Probe
+from neardup.types import Code, Half, ImageId, IndexedImage, Position, Probe
 from neardup.words import NO_WORD, WORD
 from opensearch_templates.connection import connect
 from opensearch_templates.names import IndexNames
@@ -27,6 +27,11 @@ QUERIES = 250
 """In each of four states of an index, with one shard, with three, and with words: 3,000 in all."""
 
 
+def embedding(seq: int) -> Half:
+    """Another one whenever an image is indexed anew."""
+    return np.array([seq % 1000, seq // 1000], dtype=np.float16)
+
+
 class Corpus:
     """What the index must hold, and the index."""
 
@@ -34,7 +39,8 @@ class Corpus:
         self.words = words
         self.rng = np.random.default_rng(11)
         self.client, self.names = client, names
-        self.index, self.search = OpenSearchImageIndex(client, names), OpenSearchCandidateSearch(client, names)
+        self.index = OpenSearchImageIndex(client, names)
+        self.search = OpenSearchCandidateSearch(client, names, memory_bytes=1 << 24)
         self.images: dict[ImageId, tuple[int, Code]] = {}
         self.seq = 0
 
@@ -55,7 +61,7 @@ class Corpus:
                 code = np.concatenate([code.astype(np.uint32), self._words_of_chance()])
             self.images[image_id] = (self.seq, code)
             written.append(
-                IndexedImage(image_id=image_id, version=1, seq=self.seq, code=code, score=np.zeros(4, dtype=np.float16))
+                IndexedImage(image_id=image_id, version=1, seq=self.seq, code=code, score=embedding(self.seq))
             )
         gone = [pool[at] for at in self.rng.permutation(len(pool))[:removed] if pool[at] not in ids]
         self.index.apply(written, gone, upto=Position(seq=self.seq))
@@ -86,6 +92,9 @@ class Corpus:
                 ranked = [place for place in np.argsort(-counts, kind="stable") if counts[place] >= minimum_overlap]
                 expected = [(ordered[place][0], counts[place]) for place in ranked[:limit]]
                 assert [(one.image_id, one.overlap) for one in answer.candidates] == expected
+                for candidate in answer.candidates:
+                    wanted = embedding(self.images[candidate.image_id][0])
+                    assert candidate.score.tobytes() == wanted.tobytes()
                 cut = len(ranked) > limit
                 assert answer.cutoff_overlap == (counts[ranked[limit - 1]] if cut else 0)
                 assert answer.ties_at_cutoff == (cut and counts[ranked[limit]] == counts[ranked[limit - 1]])

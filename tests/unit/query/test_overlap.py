@@ -1,11 +1,9 @@
-import base64
-
 import numpy as np
 import pytest
 
 from neardup.ports import LARGEST_LIMIT
 from neardup.types import ImageId, LshTerm, Probe, SearchFilter
-from query.overlap import candidate_list, count_bodies, images_body, overlap_body
+from query.overlap import candidate_list, count_bodies, found, images_body, indexed_body, overlap_body
 
 
 def probe(*terms: str, exclude: tuple[str, ...] = ()) -> Probe:
@@ -23,7 +21,6 @@ def test_the_query_of_a_probe() -> None:
         "sort": [{"_score": "desc"}, {"seq": "asc"}],
         "_source": False,
         "stored_fields": "_none_",
-        "docvalue_fields": ["id", "score"],
         "size": 201,
         "track_total_hits": False,
         "min_score": 2,
@@ -47,6 +44,17 @@ def test_the_query_that_reads_images() -> None:
         "stored_fields": "_none_",
         "docvalue_fields": ["id", "seq", "version", "score", "code", "labels", "withheld"],
         "size": 2,
+        "track_total_hits": False,
+    }
+
+
+def test_the_query_that_reads_what_was_found() -> None:
+    assert indexed_body([7, 5, 6]) == {
+        "query": {"terms": {"seq": [7, 5, 6]}},
+        "_source": False,
+        "stored_fields": "_none_",
+        "docvalue_fields": ["id", "seq", "score"],
+        "size": 3,
         "track_total_hits": False,
     }
 
@@ -104,21 +112,20 @@ def test_bounds(limit: int, minimum_overlap: int, message: str) -> None:
     ],
 )
 def test_how_an_answer_is_cut(overlaps: list[int], limit: int, cutoff_overlap: int, ties_at_cutoff: bool) -> None:
-    score = base64.b64encode(np.array([0.5, -2], dtype="<f2").tobytes()).decode()
     response = {
         "took": 7,
-        "hits": {
-            "hits": [
-                {"_score": float(overlap), "fields": {"id": [f"image {at}"], "score": [score]}}
-                for at, overlap in enumerate(overlaps)
-            ]
-        },
+        "hits": {"hits": [{"sort": [float(overlap), 10 + at]} for at, overlap in enumerate(overlaps)]},
     }
-    answer = candidate_list(response, limit=limit, searched_documents=9)
-    assert [(candidate.image_id, candidate.overlap) for candidate in answer.candidates] == [
-        (f"image {at}", overlap) for at, overlap in enumerate(overlaps[:limit])
+    assert found(response, limit=limit) == [10, 11, 12][: min(limit, len(overlaps))]
+    seen = {10 + at: (ImageId(f"image {at}"), np.array([at], dtype=np.float16)) for at in range(3)}
+    answer = candidate_list(response, limit=limit, searched_documents=9, seen=seen)
+    assert [(one.image_id, one.overlap, one.score.tolist()) for one in answer.candidates] == [
+        (f"image {at}", overlap, [at]) for at, overlap in enumerate(overlaps[:limit])
     ]
-    for candidate in answer.candidates:
-        np.testing.assert_array_equal(candidate.score, np.array([0.5, -2], dtype=np.float32))
     assert (answer.cutoff_overlap, answer.ties_at_cutoff) == (cutoff_overlap, ties_at_cutoff)
     assert (answer.searched_documents, answer.took_ms) == (9, 7.0)
+
+
+def test_an_answer_of_which_nothing_is_left() -> None:
+    assert found({"took": 1}, limit=5) == []
+    assert candidate_list({"took": 1}, limit=5, searched_documents=0, seen={}).candidates == ()

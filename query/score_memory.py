@@ -1,0 +1,51 @@
+"""What a process has seen of indexed images, so that its searches need not bring it again. Thread-safe.
+
+A search of 200 candidates brings 560 kB of embeddings, as text, and most of them were brought by searches before: of an
+image's candidates all but a few share a term by chance. An image is indexed anew, with a new seq, whenever anything
+about it changes, so the seq names both the image and its embedding.
+"""
+
+from collections.abc import Iterable, Mapping
+from threading import Lock
+from typing import Final
+
+from neardup.types import Half, ImageId
+
+__all__ = ["ScoreMemory", "Seen"]
+
+Seen = tuple[ImageId, Half]
+"""An image and its score embedding."""
+
+_ENTRY_BYTES: Final = 400
+
+
+class ScoreMemory:
+    """Keeps those that were needed last, in about `limit_bytes`."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit = limit_bytes
+        self._seen: dict[int, Seen] = {}
+        self._bytes = 0
+        self._lock = Lock()
+
+    def recall(self, seqs: Iterable[int]) -> dict[int, Seen]:
+        """Those among these that are known."""
+        with self._lock:
+            known = {}
+            for seq in seqs:
+                if (seen := self._seen.pop(seq, None)) is not None:
+                    # At the end again: what was not needed for longest is forgotten first.
+                    self._seen[seq] = known[seq] = seen
+            return known
+
+    def add(self, images: Mapping[int, Seen]) -> None:
+        """Keep these, and forget what has no room any more."""
+        with self._lock:
+            for seq, (image_id, score) in images.items():
+                if seq not in self._seen:
+                    # A copy: they are parts of a larger array, all of which would be kept.
+                    self._seen[seq] = image_id, score.copy()
+                    self._bytes += score.nbytes + _ENTRY_BYTES
+            while self._bytes > self._limit:
+                _, score = self._seen.pop(next(iter(self._seen)))
+                self._bytes -= score.nbytes + _ENTRY_BYTES
