@@ -1,6 +1,7 @@
 """Candidate search on OpenSearch."""
 
 import json
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ __all__ = ["OpenSearchCandidateSearch"]
 
 _IMAGES_A_SEARCH = 1_000
 _TRIES = 3
+_SURE_SECONDS = 1.0
+"""How long an index is taken for the one that it was. To make another, and search in it, takes longer."""
 
 
 class OpenSearchCandidateSearch:
@@ -42,11 +45,14 @@ class OpenSearchCandidateSearch:
         self._client = client
         self._names = names
         self._memory = ScoreMemory(memory_bytes)
+        self._index = ""
+        self._sure_until = 0.0
 
     def position(self) -> Position:
         return read_position(self._client, self._names)
 
     def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
+        self._forget_another_index()
         bodies = [overlap_body(probe, limit=limit, minimum_overlap=minimum_overlap) for probe in probes]
         size = max(1, CANDIDATES_A_REQUEST // limit)
         return [
@@ -58,6 +64,17 @@ class OpenSearchCandidateSearch:
     def images(self, image_ids: Sequence[ImageId]) -> dict[ImageId, IndexedImage]:
         images = map(image_of_fields, self._read(images_body, image_ids))
         return {image.image_id: image for image in images}
+
+    def _forget_another_index(self) -> None:
+        """An index that was dropped and made again has the same name, and the same seqs for other images."""
+        if time.monotonic() < self._sure_until:
+            return
+        with search_errors("searching"):
+            found = self._client.indices.get_settings(index=self._names.read, name="index.uuid")
+        index = ",".join(sorted(each["settings"]["index"]["uuid"] for each in found.values()))
+        if index != self._index:
+            self._memory.clear()
+        self._index, self._sure_until = index, time.monotonic() + _SURE_SECONDS
 
     def _search(self, bodies: Sequence[Mapping[str, Any]], limit: int) -> list[CandidateList]:
         for _ in range(_TRIES):

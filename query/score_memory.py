@@ -49,3 +49,9 @@ class ScoreMemory:
             while self._bytes > self._limit:
                 _, score = self._seen.pop(next(iter(self._seen)))
                 self._bytes -= score.nbytes + _ENTRY_BYTES
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._seen.clear()
+            self._bytes = 0

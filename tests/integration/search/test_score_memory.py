@@ -1,6 +1,7 @@
 """A search that remembers embeddings brings what one that does not would bring, whatever happens to the images."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -65,7 +66,8 @@ class Watched(OpenSearch):
     """The client; `sent`: its searches; `meanwhile`: what happens after the next ones, each once."""
 
     def __init__(self, client: OpenSearch) -> None:
-        self.transport = client.transport
+        self.transport, self.indices = client.transport, client.indices
+        self.whole = client
         self.sent: list[str] = []
         self.meanwhile: list[Callable[[], None]] = []
 
@@ -126,6 +128,19 @@ def test_what_changes_between_searching_and_reading_is_searched_again(corpus: Co
             [number, corpus.seq - 4 + number] for number in range(5)
         ]
         assert scores[ImageId("image 8")] == [8, COUNT + 9]
+    corpus.assert_alike()
+
+
+def test_an_index_that_was_dropped_and_made_again_is_another_one(corpus: Corpus) -> None:
+    assert len(corpus.found()[0].candidates) == COUNT
+    drop_namespace(corpus.client.whole, NAMES.namespace)
+    setup_index(corpus.client.whole, SETTINGS, NAMES.lsh_version)
+    corpus.seq = 0
+    corpus.write(range(1_000, 1_010))
+    time.sleep(1)  # for so long an index is taken for the one that it was
+    assert {one.image_id for one in corpus.found()[0].candidates} == {
+        ImageId(f"image {number}") for number in range(1_000, 1_010)
+    }
     corpus.assert_alike()
 
 

@@ -49,3 +49,12 @@ def test_adding_again_takes_no_room() -> None:
     for _ in range(10):
         memory.add({2: seen(2)})
     assert set(memory.recall([1, 2])) == {1, 2}
+
+
+def test_what_was_cleared_is_forgotten() -> None:
+    memory = ScoreMemory(2 * SIZE)
+    memory.add({1: seen(1), 2: seen(2)})
+    memory.clear()
+    assert memory.recall([1, 2]) == {}
+    memory.add({3: seen(3), 4: seen(4)})
+    assert set(memory.recall([3, 4])) == {3, 4}
