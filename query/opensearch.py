@@ -70,8 +70,8 @@ class OpenSearchCandidateSearch:
         if time.monotonic() < self._sure_until:
             return
         with search_errors("searching"):
-            found = self._client.indices.get_settings(index=self._names.read, name="index.uuid")
-        index = ",".join(sorted(each["settings"]["index"]["uuid"] for each in found.values()))
+            settings = self._client.indices.get_settings(index=self._names.read, name="index.uuid")
+        index = ",".join(sorted(each["settings"]["index"]["uuid"] for each in settings.values()))
         if index != self._index:
             self._memory.clear()
         self._index, self._sure_until = index, time.monotonic() + _SURE_SECONDS

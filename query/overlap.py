@@ -21,6 +21,7 @@ __all__ = [
     "candidate_list",
     "count_bodies",
     "found",
+    "hits_of",
     "images_body",
     "indexed_body",
     "overlap_body",
@@ -32,7 +33,7 @@ ANSWER: Final = ",".join(
     f"responses.{part}"
     for part in ("took", "timed_out", "_shards", "error", "hits.total", "hits.hits.sort", "hits.hits.fields")
 )
-"""What is wanted of the answer to several searches: the rest is a third of it where no embeddings are asked for."""
+"""What is wanted of the answer to several searches."""
 
 
 def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[str, Any]:

@@ -5,6 +5,7 @@ image's candidates all but a few share a term by chance. An image is indexed ane
 about it changes, so the seq names both the image and its embedding.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from threading import Lock
 from typing import Final
@@ -24,7 +25,7 @@ class ScoreMemory:
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit = limit_bytes
-        self._seen: dict[int, Seen] = {}
+        self._seen: OrderedDict[int, Seen] = OrderedDict()
         self._bytes = 0
         self._lock = Lock()
 
@@ -33,9 +34,9 @@ class ScoreMemory:
         with self._lock:
             known = {}
             for seq in seqs:
-                if (seen := self._seen.pop(seq, None)) is not None:
-                    # At the end again: what was not needed for longest is forgotten first.
-                    self._seen[seq] = known[seq] = seen
+                if (seen := self._seen.get(seq)) is not None:
+                    known[seq] = seen
+                    self._seen.move_to_end(seq)
             return known
 
     def add(self, images: Mapping[int, Seen]) -> None:
@@ -47,7 +48,7 @@ class ScoreMemory:
                     self._seen[seq] = image_id, score.copy()
                     self._bytes += score.nbytes + _ENTRY_BYTES
             while self._bytes > self._limit:
-                _, score = self._seen.pop(next(iter(self._seen)))
+                _, (_, score) = self._seen.popitem(last=False)
                 self._bytes -= score.nbytes + _ENTRY_BYTES
 
     def clear(self) -> None:
