@@ -171,7 +171,7 @@ class SearchSettings(_Group):
         256,
         ge=0,
         le=1_000_000,
-        description="memory of each process for score embeddings that searches then need not bring; 0: none",
+        description="memory of each process for score embeddings, which searches then need not read again; 0: none",
     )
     limit_processes: int = Field(
         4, ge=1, le=10_000, description="processes that share the limit equally while Redis is away"

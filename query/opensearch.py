@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
@@ -90,23 +90,22 @@ class OpenSearchCandidateSearch:
     def _seen(self, seqs: Collection[int]) -> dict[int, Seen]:
         """By seq the images that are there."""
         seen = self._memory.recall(seqs)
-        read = self._read(indexed_body, [seq for seq in seqs if seq not in seen])
-        images = [(ImageId(fields["id"][0]), score) for fields, score in zip(read, scores_of_fields(read), strict=True)]
-        new = dict(zip((fields["seq"][0] for fields in read), images, strict=True))
+        read = list(self._read(indexed_body, [seq for seq in seqs if seq not in seen]))
+        new = {
+            fields["seq"][0]: (ImageId(fields["id"][0]), score)
+            for fields, score in zip(read, scores_of_fields(read), strict=True)
+        }
         self._memory.add(new)
         return seen | new
 
     def _read(
         self, body: Callable[[Sequence[Any]], dict[str, Any]], wanted: Sequence[Any]
-    ) -> list[Mapping[str, Sequence[Any]]]:
-        """The doc values that a body asks for, of all that are wanted and there."""
+    ) -> Iterator[Mapping[str, Sequence[Any]]]:
+        """The doc values that a body asks for, of all that are wanted and there; some at a time."""
         distinct = list(dict.fromkeys(wanted))
-        return [
-            hit["fields"]
-            for start in range(0, len(distinct), _IMAGES_A_SEARCH)
-            for answer in self._multi_search([body(distinct[start : start + _IMAGES_A_SEARCH])])
-            for hit in hits_of(answer)
-        ]
+        for start in range(0, len(distinct), _IMAGES_A_SEARCH):
+            (answer,) = self._multi_search([body(distinct[start : start + _IMAGES_A_SEARCH])])
+            yield from (hit["fields"] for hit in hits_of(answer))
 
     def _multi_search(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
         header = json.dumps({"index": self._names.read, "allow_partial_search_results": False})

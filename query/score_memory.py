@@ -1,7 +1,7 @@
-"""What a process has seen of indexed images, so that its searches need not bring it again. Thread-safe.
+"""What a process has read of indexed images, so that its searches need not read it again. Thread-safe.
 
-A search of 200 candidates brings 560 kB of embeddings, as text, and most of them were brought by searches before: of an
-image's candidates all but a few share a term by chance. An image is indexed anew, with a new seq, whenever anything
+The embeddings of 200 candidates are 560 kB of text, and most of them were read for searches before: of an image's
+candidates all but a few share a term by chance. An image is indexed anew, with a new seq, whenever anything
 about it changes, so the seq names both the image and its embedding.
 """
 

@@ -119,7 +119,7 @@ _FORMS: Final[Mapping[str, Callable[[Body, Sequence[str]], Body]]] = {
     "id and embedding, the id from stored fields": lambda body, _: _bare(
         body, _source=False, docvalue_fields=["score"]
     ),
-    "no stored fields, seq only": lambda body, _: _bare(body, stored_fields="_none_", docvalue_fields=["seq"]),
+    "id and embedding, from doc values": lambda body, _: {**body, "docvalue_fields": ["id", "score"]},
     "no stored fields, no order among ties": lambda body, _: {
         **{key: value for key, value in _bare(body, stored_fields="_none_").items() if key != "sort"}
     },
