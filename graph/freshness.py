@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from neardup.ports import Ledger, Vouched
+from neardup.ports import FollowedLedger, Vouched
 from neardup.types import Position
 
 __all__ = ["Voucher"]
@@ -19,7 +19,9 @@ class Voucher:
     be said all the same.
     """
 
-    def __init__(self, ledger: Ledger, projection: Vouched, *, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, ledger: FollowedLedger, projection: Vouched, *, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._ledger = ledger
         self._projection = projection
         self._monotonic = monotonic

@@ -8,7 +8,7 @@ import structlog
 from graph.freshness import Voucher
 from neardup.backoff import BackOff
 from neardup.errors import ClusterConflictError, UnavailableError
-from neardup.ports import Ledger, Projection, Vouched
+from neardup.ports import FollowedLedger, Projection, Vouched
 from neardup.types import Position
 
 __all__ = ["Projector"]
@@ -24,7 +24,7 @@ class Projector:
     """
 
     def __init__(
-        self, name: str, *, ledger: Ledger, projection: Projection, batch: int, linger_seconds: float = 0.0
+        self, name: str, *, ledger: FollowedLedger, projection: Projection, batch: int, linger_seconds: float = 0.0
     ) -> None:
         self.name = name
         self._ledger = ledger

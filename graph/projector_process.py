@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from graph.kafka_log import KafkaLedger
 from graph.projector import Projector
+from graph.shared_ledger import SharedLedger
 from neardup.group import GroupMember
 from neardup.kafka import Kafka
 from neardup.ports import Projection
@@ -62,8 +63,9 @@ class ProjectorProcess:
     def run(self) -> None:
         """Project until stopped. Raises the error of a projection that cannot be waited out."""
         member = self._member
+        shared = SharedLedger(self._reader)
         threads = [
-            threading.Thread(target=self._follow, args=(name, make), name=f"project-{name}")
+            threading.Thread(target=self._follow, args=(shared, name, make), name=f"project-{name}")
             for name, make in self._projections.items()
         ]
         threads += [
@@ -73,7 +75,7 @@ class ProjectorProcess:
         try:
             while not member.assigned and not self._stop.is_set():
                 member.poll(timeout_ms=100, max_records=1)
-            # The membership elects; each projection reads the ledger from its own position.
+            # The membership elects; projections read the ledger from their own positions.
             member.consumer.pause(*member.consumer.assignment())
             self._halt.clear()
             for thread in threads:
@@ -92,12 +94,16 @@ class ProjectorProcess:
             for thread in threads:
                 if thread.ident is not None:
                     thread.join(timeout=15)
+            shared.close()
             member.close()
         if self._failure is not None:
             raise self._failure
 
-    def _follow(self, name: str, make: Callable[[], Projection]) -> None:
-        ledger = KafkaLedger(self._kafka, self._topics, wait_ms=_WAIT_MS)
+    def _reader(self) -> KafkaLedger:
+        return KafkaLedger(self._kafka, self._topics, wait_ms=_WAIT_MS)
+
+    def _follow(self, shared: SharedLedger, name: str, make: Callable[[], Projection]) -> None:
+        ledger = shared.follower()
         watchdog = Watchdog(f"project-{name}", seconds=120.0)
 
         def wait(seconds: float) -> bool:

@@ -38,6 +38,7 @@ __all__ = [
     "Clock",
     "ClusterStore",
     "Embedder",
+    "FollowedLedger",
     "HeadCache",
     "History",
     "ImageIndex",
@@ -330,8 +331,8 @@ class History(Projection, Protocol):
         ...
 
 
-class Ledger(Protocol):
-    """The entries, in order, for good: the truth. The reading half, for any number of readers."""
+class FollowedLedger(Protocol):
+    """What it takes to follow the ledger."""
 
     def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Entry]]:
         """The committed entries after a position, in order of seq, at most `limit`; none when there are no more.
@@ -341,6 +342,10 @@ class Ledger(Protocol):
     def end(self) -> int:
         """An offset behind every committed entry, and not behind any later one. Raises LogUnavailableError."""
         ...
+
+
+class Ledger(FollowedLedger, Protocol):
+    """The entries, in order, for good: the truth. The reading half, for any number of readers."""
 
     def tail(self, count: int) -> list[tuple[Position, Entry]]:
         """The last committed entries in order of seq: at least `count` of them, or all there are. Raises
