@@ -8,9 +8,8 @@ import numpy as np
 
 from graph.recent import RecentImages, Remembered
 from neardup.lsh import overlaps_of_each
-from neardup.matching import pair_batch
 from neardup.ports import PairScorer
-from neardup.types import Match, Proposal
+from neardup.types import Match, PairBatch, Proposal
 
 __all__ = ["BEFORE", "Item", "plan_batch"]
 
@@ -73,6 +72,12 @@ def _score(
 ) -> tuple[list[float], int]:
     if not any(near):
         return [], 0
-    probes = [proposal.score for _, proposal in batch]
-    scored = scorer.score(pair_batch(probes, [[one for one, _ in found] for found in near]))
+    every = [one for found in near for one, _ in found]
+    pairs = PairBatch(
+        probes=np.stack([proposal.score for _, proposal in batch]),
+        candidates=np.stack([one.score for one in every]),
+        probe_of=np.repeat(np.arange(len(batch)), [len(found) for found in near]),
+        overlap=np.array([one.overlap for one in every], dtype=np.int32),
+    )
+    scored = scorer.score(pairs)
     return scored.values.tolist(), scored.model_version

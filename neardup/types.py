@@ -3,7 +3,7 @@
 Words are those of docs/words.md. Arrays in these values are never written to after construction.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal, NewType, Self
 
@@ -123,18 +123,49 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CandidateList:
-    """The top of the whole corpus by term overlap.
+    """The top of the whole corpus by term overlap, column by column: candidates are many, and most of them are only
+    scored. `image_ids` and `overlap` of length n, `scores` of shape (n, dimension).
 
     `cutoff_overlap` is the overlap of the last candidate when the list was cut at the candidate limit, else 0;
     `ties_at_cutoff` says whether images with that same overlap may have been left out.
     `searched_documents` counts the searchable images at that moment; `took_ms` is the engine's own time.
     """
 
-    candidates: tuple[Candidate, ...]
+    image_ids: Sequence[ImageId]
+    overlap: npt.NDArray[np.int32]
+    scores: Half
     cutoff_overlap: int = 0
     ties_at_cutoff: bool = False
     searched_documents: int = 0
     took_ms: float = 0.0
+
+    @classmethod
+    def of(
+        cls,
+        candidates: Sequence[Candidate],
+        *,
+        cutoff_overlap: int = 0,
+        ties_at_cutoff: bool = False,
+        searched_documents: int = 0,
+    ) -> Self:
+        """Of single candidates, the best first."""
+        return cls(
+            image_ids=[one.image_id for one in candidates],
+            overlap=np.array([one.overlap for one in candidates], dtype=np.int32),
+            scores=np.stack([one.score for one in candidates]) if candidates else np.empty((0, 0), np.float16),
+            cutoff_overlap=cutoff_overlap,
+            ties_at_cutoff=ties_at_cutoff,
+            searched_documents=searched_documents,
+        )
+
+    def __len__(self) -> int:
+        return len(self.image_ids)
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Each by itself."""
+        rows = zip(self.image_ids, self.overlap.tolist(), self.scores, strict=True)
+        return tuple(Candidate(image_id=image_id, overlap=overlap, score=score) for image_id, overlap, score in rows)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

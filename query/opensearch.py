@@ -2,13 +2,14 @@
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from opensearchpy import OpenSearch
 
 from neardup.errors import SearchUnavailableError
-from neardup.types import CandidateList, ImageId, IndexedImage, Position, Probe
+from neardup.types import CandidateList, Half, ImageId, IndexedImage, Position, Probe
 from opensearch_templates.connection import part_failed, search_errors
 from opensearch_templates.documents import image_of_fields, scores_of_fields
 from opensearch_templates.names import IndexNames
@@ -80,23 +81,35 @@ class OpenSearchCandidateSearch:
         for _ in range(_TRIES):
             *answers, every, withheld = self._multi_search([*bodies, *count_bodies()])
             documents = every["hits"]["total"]["value"] - withheld["hits"]["total"]["value"]
-            seqs = {seq for answer in answers for seq in found(answer, limit=limit)}
-            seen = self._seen(seqs)
+            of_each = [found(answer, limit=limit) for answer in answers]
+            images = self._seen([seq for seqs in of_each for seq in seqs])
             # Else some were indexed anew, or removed, before they were read: few are, and seldom.
-            if len(seen) == len(seqs):
-                return [candidate_list(each, limit=limit, searched_documents=documents, seen=seen) for each in answers]
+            if images is not None:
+                return list(_lists(answers, of_each, *images, limit=limit, searched_documents=documents))
         raise SearchUnavailableError("OpenSearch: what a search finds changes before it can be read")
 
-    def _seen(self, seqs: Collection[int]) -> dict[int, Seen]:
-        """By seq the images that are there."""
-        seen = self._memory.recall(seqs)
-        read = list(self._read(indexed_body, [seq for seq in seqs if seq not in seen]))
-        new = {
+    def _seen(self, seqs: Sequence[int]) -> tuple[list[ImageId], Half] | None:
+        """The images and score embeddings of these seqs; None when not all of them are there any more."""
+        known, scores = self._memory.recall(seqs)
+        missing = [place for place, image_id in enumerate(known) if image_id is None]
+        if missing:
+            new = self._read_seqs([seqs[place] for place in missing])
+            self._memory.add(new)
+            if any(seqs[place] not in new for place in missing):
+                return None
+            if not scores.shape[1]:
+                scores = np.empty((len(seqs), len(new[seqs[0]][1])), np.float16)
+            for place in missing:
+                known[place], scores[place] = new[seqs[place]]
+        return [image_id for image_id in known if image_id is not None], scores
+
+    def _read_seqs(self, seqs: Sequence[int]) -> dict[int, Seen]:
+        """By seq what is there of these."""
+        read = list(self._read(indexed_body, seqs))
+        return {
             fields["seq"][0]: (ImageId(fields["id"][0]), score)
             for fields, score in zip(read, scores_of_fields(read), strict=True)
         }
-        self._memory.add(new)
-        return seen | new
 
     def _read(
         self, body: Callable[[Sequence[Any]], dict[str, Any]], wanted: Sequence[Any]
@@ -119,3 +132,26 @@ class OpenSearchCandidateSearch:
                 raise SearchUnavailableError(f"OpenSearch answered for a part of its shards only: {part['_shards']}")
         responses: list[Mapping[str, Any]] = answer["responses"]
         return responses
+
+
+def _lists(
+    answers: Sequence[Mapping[str, Any]],
+    of_each: Sequence[Sequence[int]],
+    image_ids: Sequence[ImageId],
+    scores: Half,
+    *,
+    limit: int,
+    searched_documents: int,
+) -> Iterator[CandidateList]:
+    """One list an answer; `image_ids` and `scores` are of all that they found, one after the other."""
+    start = 0
+    for answer, seqs in zip(answers, of_each, strict=True):
+        stop = start + len(seqs)
+        yield candidate_list(
+            answer,
+            limit=limit,
+            searched_documents=searched_documents,
+            image_ids=image_ids[start:stop],
+            scores=scores[start:stop],
+        )
+        start = stop

@@ -8,12 +8,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
+import numpy as np
 from elasticsearch_dsl import Q, Search
 
 from neardup.ports import LARGEST_LIMIT
-from neardup.types import Candidate, CandidateList, ImageId, Probe, SearchFilter
+from neardup.types import CandidateList, Half, ImageId, Probe, SearchFilter
 from opensearch_templates.documents import IMAGE_FIELDS, label
-from query.score_memory import Seen
 
 __all__ = [
     "ANSWER",
@@ -96,17 +96,17 @@ def found(response: Mapping[str, Any], *, limit: int) -> list[int]:
 
 
 def candidate_list(
-    response: Mapping[str, Any], *, limit: int, searched_documents: int, seen: Mapping[int, Seen]
+    response: Mapping[str, Any], *, limit: int, searched_documents: int, image_ids: Sequence[ImageId], scores: Half
 ) -> CandidateList:
-    """The answer to an `overlap_body` with the same limit. `seen`: by seq, at least what it `found`."""
-    rows = [hit["sort"] for hit in hits_of(response)]
-    cutoff = int(rows[limit - 1][0]) if len(rows) > limit else 0
+    """The answer to an `overlap_body` with the same limit. `image_ids`, `scores`: of what it `found`."""
+    overlaps = [int(hit["sort"][0]) for hit in hits_of(response)]
+    cutoff = overlaps[limit - 1] if len(overlaps) > limit else 0
     return CandidateList(
-        candidates=tuple(
-            Candidate(image_id=seen[seq][0], overlap=int(overlap), score=seen[seq][1]) for overlap, seq in rows[:limit]
-        ),
+        image_ids=image_ids,
+        overlap=np.array(overlaps[:limit], dtype=np.int32),
+        scores=scores,
         cutoff_overlap=cutoff,
-        ties_at_cutoff=cutoff > 0 and rows[limit][0] == cutoff,
+        ties_at_cutoff=cutoff > 0 and overlaps[limit] == cutoff,
         searched_documents=searched_documents,
         took_ms=float(response["took"]),
     )

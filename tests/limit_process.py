@@ -50,7 +50,7 @@ class RecordingSearch(InMemoryIndex):
 
     def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
         self.sent += [time.monotonic()] * len(probes)
-        return [CandidateList(candidates=(), searched_documents=0)] * len(probes)
+        return [CandidateList.of((), searched_documents=0)] * len(probes)
 
 
 def main() -> None:

@@ -69,11 +69,11 @@ def _candidates(
         and (probe.where is None or _fits(images[place].metadata, probe.where))
     ]
     cut = len(ranked) > limit
-    return CandidateList(
-        candidates=tuple(
+    return CandidateList.of(
+        [
             Candidate(image_id=images[place].image_id, overlap=overlaps[place], score=images[place].score)
             for place in ranked[:limit]
-        ),
+        ],
         cutoff_overlap=overlaps[ranked[limit - 1]] if cut else 0,
         ties_at_cutoff=cut and overlaps[ranked[limit]] == overlaps[ranked[limit - 1]],
         searched_documents=len(images),

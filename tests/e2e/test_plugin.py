@@ -78,7 +78,7 @@ class AcmeSearch:
             if len(asked & own) >= minimum_overlap and name not in probe.exclude
         ]
         found.sort(key=lambda candidate: -candidate.overlap)
-        return CandidateList(candidates=tuple(found[:limit]), searched_documents=len(self._ids))
+        return CandidateList.of(found[:limit], searched_documents=len(self._ids))
 '''
 
 

@@ -22,7 +22,7 @@ class Search(InMemoryIndex):
 
     def search(self, probes: Sequence[Probe], *, limit: int, minimum_overlap: int = 1) -> list[CandidateList]:
         self.parts.append((self._clock.now_ms() - self.began, len(probes)))
-        return [CandidateList(candidates=(), searched_documents=int(probe.terms[0])) for probe in probes]
+        return [CandidateList.of((), searched_documents=int(probe.terms[0])) for probe in probes]
 
 
 def probes(count: int) -> list[Probe]:

@@ -117,8 +117,15 @@ def test_how_an_answer_is_cut(overlaps: list[int], limit: int, cutoff_overlap: i
         "hits": {"hits": [{"sort": [float(overlap), 10 + at]} for at, overlap in enumerate(overlaps)]},
     }
     assert found(response, limit=limit) == [10, 11, 12][: min(limit, len(overlaps))]
-    seen = {10 + at: (ImageId(f"image {at}"), np.array([at], dtype=np.float16)) for at in range(3)}
-    answer = candidate_list(response, limit=limit, searched_documents=9, seen=seen)
+    kept = min(limit, len(overlaps))
+    answer = candidate_list(
+        response,
+        limit=limit,
+        searched_documents=9,
+        image_ids=[ImageId(f"image {at}") for at in range(kept)],
+        scores=np.arange(kept, dtype=np.float16)[:, None],
+    )
+    assert len(answer) == kept
     assert [(one.image_id, one.overlap, one.score.tolist()) for one in answer.candidates] == [
         (f"image {at}", overlap, [at]) for at, overlap in enumerate(overlaps[:limit])
     ]
@@ -128,4 +135,6 @@ def test_how_an_answer_is_cut(overlaps: list[int], limit: int, cutoff_overlap: i
 
 def test_an_answer_of_which_nothing_is_left() -> None:
     assert found({"took": 1}, limit=5) == []
-    assert candidate_list({"took": 1}, limit=5, searched_documents=0, seen={}).candidates == ()
+    nothing = np.empty((0, 0), np.float16)
+    answer = candidate_list({"took": 1}, limit=5, searched_documents=0, image_ids=[], scores=nothing)
+    assert answer.candidates == ()
