@@ -12,7 +12,7 @@ from neardup.types import Vector
 from scorer import geometry, overlay
 from scorer.ops import Ops, Tensor
 
-__all__ = ["CHECKED", "EVIDENCE", "evidence", "fit_trust"]
+__all__ = ["CHECKED", "EVIDENCE", "OF_SIGHT", "fit_trust", "of_check", "of_sight"]
 
 CHECKED: Final = len(geometry.NUMBERS) + len(overlay.NUMBERS)
 """Numbers that points and thumbnails say."""
@@ -26,8 +26,10 @@ _MANY_ALIKE_KNOTS: Final = (1.2,)
 and of that times the logarithm of their number."""
 _OF_POINTS: Final = 1 + len(_INLIER_KNOTS) + 5 + len(_WEIGHT_KNOTS)
 _OF_THUMBNAILS: Final = 1 + len(_ALIKE_KNOTS) + 1 + len(_MANY_ALIKE_KNOTS)
-EVIDENCE: Final = 1 + len(_SIGHT_KNOTS) + _OF_POINTS + _OF_THUMBNAILS
-_MANY: Final = 1 + len(_SIGHT_KNOTS)
+OF_SIGHT: Final = 1 + len(_SIGHT_KNOTS)
+"""Columns of evidence that the sight gives; they come first."""
+EVIDENCE: Final = OF_SIGHT + _OF_POINTS + _OF_THUMBNAILS
+_MANY: Final = OF_SIGHT
 """Column of the logarithm of the inliers."""
 _RARE: Final = 5.0
 """How often a wrong pair with a few inliers, or a good sight, counts."""
@@ -38,32 +40,37 @@ Bools = npt.NDArray[np.bool_]
 Floats64 = npt.NDArray[np.float64]
 
 
-def evidence(ops: Ops, sight: Tensor, numbers: Tensor) -> Tensor:
-    """Of the sight, (n, 1), and the numbers of the check, (n, CHECKED): shape (n, EVIDENCE). None falls when two
-    pictures are more alike."""
+def of_sight(ops: Ops, sight: Tensor) -> Tensor:
+    """Of the sight, (…, 1), the first columns of evidence: (…, OF_SIGHT). None falls when two pictures are more
+    alike."""
+    return ops.join([sight, *_above(ops, sight, _SIGHT_KNOTS, 1.0)])
+
+
+def of_check(ops: Ops, numbers: Tensor) -> Tensor:
+    """Of the numbers of the check, (…, CHECKED), the others: (…, EVIDENCE - OF_SIGHT). Zeros give zeros, and none falls
+    when two pictures are more alike."""
     inliers, weight, area, their_area, share, compared, alike = ops.split(numbers, (1,) * CHECKED)
     # Of the side, not of the area; neither above 1.
     side, their_side = (ops.apply("Sqrt", ops.minimum(each, 1.0)) for each in (area, their_area))
     larger = ops.maximum(side, their_side)
     smaller = side + their_side - larger
     many = ops.apply("Log", inliers + 1.0)
-
-    def above(values: Tensor, knots: tuple[float, ...], scale: float) -> list[Tensor]:
-        return [ops.maximum(values - knot, 0.0) * scale for knot in knots]
-
     # One more, so that few blocks say less.
     alike_share = alike / (compared + 1.0)
     many_alike = ops.apply("Log", alike + 1.0) * alike_share
     return ops.join(
         [
-            *(sight, *above(sight, _SIGHT_KNOTS, 1.0)),
-            *(many, *above(inliers, _INLIER_KNOTS, 0.2)),
+            *(many, *_above(ops, inliers, _INLIER_KNOTS, 0.2)),
             *(ops.apply("Log", weight * 0.05 + 1.0), larger * many, smaller * many, share * many, share),
-            *above(weight, _WEIGHT_KNOTS, 1 / 30),
-            *(alike_share, *above(alike_share, _ALIKE_KNOTS, 1.0)),
-            *(many_alike, *above(many_alike, _MANY_ALIKE_KNOTS, 1.0)),
+            *_above(ops, weight, _WEIGHT_KNOTS, 1 / 30),
+            *(alike_share, *_above(ops, alike_share, _ALIKE_KNOTS, 1.0)),
+            *(many_alike, *_above(ops, many_alike, _MANY_ALIKE_KNOTS, 1.0)),
         ]
     )
+
+
+def _above(ops: Ops, values: Tensor, knots: tuple[float, ...], scale: float) -> list[Tensor]:
+    return [ops.maximum(values - knot, 0.0) * scale for knot in knots]
 
 
 def fit_trust(columns: Vector, same: Bools) -> tuple[Vector, Vector]:

@@ -34,9 +34,10 @@ _AREA: Final = 12 / 255**2
 _FEWEST: Final = 3.0
 _LARGEST: Final = float(2**BITS - 1)
 
-_RANK: Final = (np.arange(COUNT) * 0.4 / COUNT).astype(np.float32)[None]
+_RANKS: Final = 0.4
+_RANK: Final = (np.arange(COUNT) * _RANKS / COUNT).astype(np.float32)[None]
 _TIES: Final = _RANK[:, None, :] + _RANK[:, :, None] / COUNT
-"""Of equals the earlier."""
+"""Of equals the earlier. Less than a half, so that from a whole number less this both can be told."""
 _VOTE_TIES: Final = (np.arange(_MATCHES) * 1e-3 / _MATCHES).astype(np.float32)[None]
 
 
@@ -44,9 +45,8 @@ def geometry(ops: Ops, probes: Tensor, candidates: Tensor) -> tuple[Tensor, "Sim
     """Packed points of pairs, (n, POINTS) twice -> (n, len(NUMBERS)), and where the probe lies in the candidate. Any
     numbers will do; they are taken as whole ones from 0 to 2047."""
     mine, theirs = _Points.unpacked(ops, probes), _Points.unpacked(ops, candidates)
-    matches, weight, flip = _matched(ops, mine, theirs)
-    matched = _stacked(ops, (theirs.x, theirs.y, theirs.size, theirs.turn), COUNT) @ ops.across(matches)
-    u, v, size, turn = _unstacked(ops, matched, 4, COUNT)
+    match, weight, flip = _matched(ops, mine, theirs)
+    u, v, size, turn = (ops.pick(each, match) for each in (theirs.x, theirs.y, theirs.size, theirs.turn))
     way = flip * -2.0 + 1.0
     x = mine.x * way
     columns = (x, mine.y, u, v, size - mine.size, turn - (mine.turn * way + flip * np.pi), weight)
@@ -105,23 +105,24 @@ class _Points:
 
 
 def _matched(ops: Ops, mine: _Points, theirs: _Points) -> tuple[Tensor, Tensor, Tensor]:
-    """Who matches whom, (n, COUNT, COUNT); how well, (n, COUNT), 0 for who matches nobody; 1 for mirrored pairs, (n,
-    1)."""
+    """With whom each of mine may match, (n, COUNT); how well, (n, COUNT), 0 for who matches nobody; 1 for mirrored
+    pairs, (n, 1)."""
     even = mine.even @ ops.across(theirs.even) - _TIES
     odd = mine.odd @ ops.across(theirs.odd)
     straight, weight = _mutual(ops, even + odd)
     mirrored, mirrored_weight = _mutual(ops, even - odd)
     better = ops.total(mirrored_weight * mirrored_weight, 1) > ops.total(weight * weight, 1)
-    matches = ops.either(ops.shaped(better, 1, 1), mirrored, straight)
-    return matches, ops.either(better, mirrored_weight, weight), ops.number(better)
+    return ops.either(better, mirrored, straight), ops.either(better, mirrored_weight, weight), ops.number(better)
 
 
 def _mutual(ops: Ops, agreement: Tensor) -> tuple[Tensor, Tensor]:
-    of_mine, of_theirs = ops.shaped(ops.most(agreement, 2), COUNT), ops.most(agreement, 1)
-    enough = ops.shaped(ops.maximum(of_mine, _AGREEMENT - 0.8), COUNT, 1)
-    matches = ops.number(ops.equal(agreement, enough) & ops.equal(agreement, of_theirs))
-    count = ops.shaped(ops.total(matches, 2), COUNT)
-    return matches, count * (ops.apply("Round", of_mine) - (_AGREEMENT - 2)) * 0.5
+    """Of whole numbers less `_TIES`, (n, COUNT, COUNT): the nearest of each of mine, and how well they match."""
+    of_mine, of_theirs = ops.shaped(ops.most(agreement, 2), COUNT), ops.shaped(ops.most(agreement, 1), COUNT)
+    signs = ops.apply("Round", of_mine)
+    # No two are equal, so the largest says where it is. Half a step more, for what rounding takes away.
+    nearest = ops.apply("Floor", (signs - of_mine) * (COUNT / _RANKS) + 0.5 / COUNT)
+    matches = ops.equal(ops.pick(of_theirs, nearest), of_mine) & (of_mine > _AGREEMENT - 0.8)
+    return nearest, ops.number(matches) * (signs - (_AGREEMENT - 2)) * 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -24,13 +24,21 @@ def grouped(batch: PairBatch) -> tuple[Mapping[str, Array], npt.NDArray[np.intp]
     rows = -(-counts // GROUP)
     places = np.arange(len(batch)) + np.repeat((np.cumsum(rows) - rows) * GROUP - begins, counts)
     number, dimension = int(rows.sum()), batch.candidates.shape[1]
-    candidates = np.zeros((number * GROUP, dimension), np.float16)
-    candidates[places] = batch.candidates
-    overlap = np.zeros(number * GROUP, np.float32)
-    overlap[places] = batch.overlap
+    candidates, overlap = (
+        _placed(values, places, number * GROUP) for values in (batch.candidates, batch.overlap.astype(np.float32))
+    )
     arrays = (
         batch.probes[np.repeat(batch.probe_of[begins], rows)],
         candidates.reshape(number, GROUP, dimension),
         overlap.reshape(number, GROUP),
     )
     return dict(zip(INPUTS, arrays, strict=True)), places
+
+
+def _placed(values: Array, places: npt.NDArray[np.intp], count: int) -> Array:
+    """The values at these places, zeros at the others; no copy when there are none, as with 200 candidates each."""
+    if len(places) == count:
+        return values
+    placed = np.zeros((count, *values.shape[1:]), values.dtype)
+    placed[places] = values
+    return placed

@@ -16,6 +16,7 @@ A score embedding is the content, of any dimension, then the signs (`neardup.emb
 which image is the probe.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, Self
@@ -24,9 +25,9 @@ import numpy as np
 
 from neardup.embedder.signs import MIRRORED, SIGN_NUMBERS, SIGNS
 from neardup.embedder.thumbnail import THUMBNAIL
-from neardup.points.packing import BITS, POINTS, UNPACKED
+from neardup.points.packing import POINTS, UNPACKED
 from neardup.types import PairBatch, Vector
-from scorer.fusion import CHECKED, evidence
+from scorer.fusion import CHECKED, EVIDENCE, OF_SIGHT, of_check, of_sight
 from scorer.geometry import geometry, whole
 from scorer.ops import NUMPY, Ops, Tensor
 from scorer.overlay import NUMBERS as OF_THUMBNAILS
@@ -41,8 +42,8 @@ __all__ = [
     "Network",
     "Sight",
     "check",
+    "evidence",
     "logits",
-    "seen",
     "sight",
 ]
 
@@ -105,22 +106,39 @@ class Network:
 
 
 def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
-    """Of score embeddings, (n, dimension) twice, float16 or float32, and overlaps, (n, 1), float32: shape (n, 1). Of
-    arrays or of tensors."""
-    columns = evidence(ops, *seen(ops, network.sight, probe, candidate, overlap))
-    return columns @ ops.shaped(network.trust, 1) + network.start
+    """Of score embeddings, (…, dimension) twice, float16 or float32, and overlaps, (…, 1), float32: shape (…, 1). Of
+    arrays or of tensors, of pairs or of pairs in groups."""
+    in_sight, in_check = (
+        ops.shaped(ops.part(network.trust, *columns), 1) for columns in ((0, OF_SIGHT), (OF_SIGHT, EVIDENCE))
+    )
+    first, way = sight(ops, network.sight, probe, candidate, overlap)
+
+    def weighed(numbers: Tensor) -> Tensor:
+        return of_check(ops, numbers) @ in_check
+
+    checked = _of_promising(ops, network.sight, (probe, candidate, first, way), weighed, 1)
+    return of_sight(ops, first) @ in_sight + checked + network.start
 
 
-def seen(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """The sight, (n, 1), and what points and thumbnails say, (n, CHECKED)."""
+def evidence(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
+    """What is weighed of pairs: shape (n, EVIDENCE)."""
     first, way = sight(ops, network, probe, candidate, overlap)
+    numbers = _of_promising(ops, network, (probe, candidate, first, way), lambda numbers: numbers, CHECKED)
+    return ops.join([of_sight(ops, first), of_check(ops, numbers)])
+
+
+def _of_promising(
+    ops: Ops, network: Sight, pairs: Sequence[Tensor], then: Callable[[Tensor], Tensor], width: int
+) -> Tensor:
+    """`then` of the numbers of the check of those pairs (probe, candidate, and what `sight` gave) that are not hopeless
+    at first sight, zeros for the others: (…, width)."""
     begin = network.metric.shape[0] + SIGN_NUMBERS
 
     def checked(probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
         mine, theirs = (_numbers(ops, each, begin, begin + POINTS + THUMBNAIL) for each in (probe, candidate))
-        return check(ops, mine, theirs, first, way)
+        return then(check(ops, mine, theirs, first, way))
 
-    return first, ops.where(first > _HOPELESS, checked, (probe, candidate, first, way), CHECKED)
+    return ops.where(pairs[2] > _HOPELESS, checked, pairs, width)
 
 
 def check(ops: Ops, probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
@@ -136,7 +154,7 @@ def check(ops: Ops, probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor
 
 
 def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
-    """Without points and thumbnails: (n, 1); and -1 for pictures that are rather mirror images, 1 for others, (n,
+    """Without points and thumbnails: (…, 1); and -1 for pictures that are rather mirror images, 1 for others, (…,
     1)."""
     content = network.metric.shape[0]
     mine, theirs = (_numbers(ops, each, 0, content) for each in (probe, candidate))
@@ -148,9 +166,9 @@ def sight(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: T
     both_ways = agreed @ (network.sign_weights * (1 - _ONE_WAY))
     straight = agreed @ (network.sign_weights * _ONE_WAY)
     rises = ops.apply("Softplus", (both_ways + ops.apply("Abs", straight)) @ _SPREAD + network.knots)
-    way = ops.number(ops.total(straight, 1) > 0.0) * 2.0 - 1.0
-    lengths = ops.apply("Sqrt", ops.total(mine * mine, 1)) * ops.apply("Sqrt", ops.total(theirs * theirs, 1))
-    cosine = ops.total(mine * theirs, 1) / ops.maximum(lengths, _TINY)
+    way = ops.number(ops.total(straight, -1) > 0.0) * 2.0 - 1.0
+    lengths = ops.apply("Sqrt", ops.total(mine * mine, -1)) * ops.apply("Sqrt", ops.total(theirs * theirs, -1))
+    cosine = ops.total(mine * theirs, -1) / ops.maximum(lengths, _TINY)
     shared = ops.apply("Log", overlap * _OVERLAP_SCALE + 1.0)
     return ops.join([hidden, rises, cosine, shared]) @ ops.shaped(network.weights, 1) + network.bias, way
 
@@ -161,5 +179,5 @@ def _numbers(ops: Ops, embeddings: Tensor, start: int, stop: int) -> Tensor:
 
 
 def _bits(ops: Ops, numbers: Tensor) -> Tensor:
-    """Of packed signs, 1 or -1: (n, SIGN_NUMBERS * BITS), the last of which are none."""
-    return ops.shaped(ops.look(UNPACKED, whole(ops, numbers)), SIGN_NUMBERS * BITS)
+    """Of packed signs, 1 or -1: (…, SIGN_NUMBERS * BITS), the last of which are none."""
+    return ops.merged(ops.look(UNPACKED, whole(ops, numbers)))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import fields
 
+import numpy as np
 import onnx
 from onnx import numpy_helper
 
@@ -23,9 +24,9 @@ def to_onnx(network: Network) -> onnx.ModelProto:
     width = len(network.sight.metric) + AFTER_CONTENT
     numbers = {name: graph.constant(name, values) for name, values in _numbers(network).items()}
     probe, candidate, overlap = (graph.input(name) for name in INPUTS)
-    repeated = graph.node("Expand", graph.shaped(probe, 1, width), graph.node("Shape", candidate))
-    pairs = (graph.shaped(repeated, width), graph.shaped(candidate, width), graph.shaped(overlap, 1))
-    result = graph.node("Sigmoid", logits(graph, _of_numbers(numbers), *pairs))
+    # Pairs in groups, whose probe they share.
+    shared, shown = graph.node("Unsqueeze", probe, np.array([1])), graph.node("Unsqueeze", overlap, np.array([2]))
+    result = graph.node("Sigmoid", logits(graph, _of_numbers(numbers), shared, candidate, shown))
     shapes = ((HALF, ("n", width)), (HALF, ("n", "k", width)), (FLOAT, ("n", "k")))
     return graph.model("neardup-scorer", dict(zip(INPUTS, shapes, strict=True)), result, OUTPUT)
 

@@ -115,6 +115,9 @@ class Graph:
     def shaped(self, x: Tensor, *lengths: int) -> Tensor:
         return self.node("Reshape", x, _whole(-1, *lengths))
 
+    def merged(self, x: Tensor) -> Tensor:
+        return self.node("Reshape", x, self.node("Concat", self._lengths(x, 2), _whole(-1), axis=0))
+
     def look(self, table: Vector, places: Tensor) -> Tensor:
         return self.node("Gather", table, self.node("Cast", places, to=TensorProto.INT32), axis=0)
 
@@ -142,12 +145,18 @@ class Graph:
         return self.node("GatherElements", x, order, axis=2)
 
     def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
-        chosen = self.node("Transpose", self.node("NonZero", self.node("Squeeze", which, _whole(1))), perm=[1, 0])
-        rows = self.node("Squeeze", chosen, _whole(1))
-        found = function(*(self.node("Gather", table, rows, axis=0) for table in tables))
-        count = self.node("Slice", self.node("Shape", which), _whole(0), _whole(1))
-        shape = self.node("Concat", count, _whole(width), axis=0)
-        return self.node("ScatterND", self.node("Expand", np.float32(0), shape), chosen, found)
+        chosen = self.node("Transpose", self.node("NonZero", self.node("Squeeze", which, _whole(-1))), perm=[1, 0])
+        rows = (self.node("GatherND", table, self._among(chosen, table)) for table in tables)
+        shape = self.node("Concat", self._lengths(which, 1), _whole(width), axis=0)
+        return self.node("ScatterND", self.node("Expand", np.float32(0), shape), chosen, function(*rows))
+
+    def _among(self, chosen: Tensor, table: Tensor) -> Tensor:
+        """The places of rows in a table: where a group has one row, the first."""
+        return self.node("Min", chosen, self.node("Sub", self._lengths(table, 1), _whole(1)))
+
+    def _lengths(self, x: Tensor, but: int) -> Tensor:
+        """Of its axes but the last so many."""
+        return self.node("Shape", x, end=-but)
 
     def _write(self, kind: str, inputs: Sequence[Tensor], outputs: int, attributes: dict[str, Any]) -> list[Node]:
         names = [f"v{self._count + number}" for number in range(outputs)]

@@ -15,7 +15,8 @@ from neardup.types import Vector
 __all__ = ["NUMPY", "Ops", "Tensor"]
 
 Tensor = Any
-"""With +, -, *, /, @, <, > and & of its own; of shape (pairs, columns) or (pairs, rows, columns)."""
+"""With +, -, *, /, @, <, > and & of its own; of shape (pairs, columns) or (pairs, rows, columns). Of pairs in groups,
+(groups, candidates, columns), and what all of a group share has one candidate: it need not be computed for each."""
 
 
 class Ops(Protocol):
@@ -39,6 +40,9 @@ class Ops(Protocol):
     def shaped(self, x: Tensor, *lengths: int) -> Tensor:
         """The same numbers in the shape (any, *lengths)."""
 
+    def merged(self, x: Tensor) -> Tensor:
+        """The last two axes as one."""
+
     def look(self, table: Vector, places: Tensor) -> Tensor:
         """Of places in a constant table, (rows, width), the rows: one axis more."""
 
@@ -61,8 +65,8 @@ class Ops(Protocol):
         """The columns of (pairs, rows, columns) with the largest keys, (pairs, columns)."""
 
     def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
-        """`function` of the rows of the tables for which `which`, (pairs, 1), is true, zeros for the others: (pairs,
-        width)."""
+        """`function` of the rows of the tables, each (rows, columns), for which `which`, (…, 1), is true, zeros for the
+        others: (…, width). Rows of a group may be one in a table."""
 
 
 class _Numpy:
@@ -100,6 +104,9 @@ class _Numpy:
     def shaped(self, x: Tensor, *lengths: int) -> Tensor:
         return x.reshape(-1, *lengths)
 
+    def merged(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:-2], -1)
+
     def look(self, table: Vector, places: Tensor) -> Tensor:
         return table[places.astype(np.int32)]
 
@@ -123,11 +130,13 @@ class _Numpy:
         return np.take_along_axis(x, order[:, None, :], axis=2)
 
     def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
-        chosen = np.flatnonzero(which)
-        result = np.zeros((len(which), width), np.float32)
+        groups = which.shape[:-1]
+        tables = [np.broadcast_to(table, (*groups, table.shape[-1])) for table in tables]
+        chosen = np.nonzero(which[..., 0])
+        result = np.zeros((*groups, width), np.float32)
         # In parts: what lies between the steps stays in the processor's cache.
-        for start in range(0, len(chosen), _BLOCK):
-            part = chosen[start : start + _BLOCK]
+        for start in range(0, len(chosen[0]), _BLOCK):
+            part = tuple(places[start : start + _BLOCK] for places in chosen)
             result[part] = function(*(table[part] for table in tables))
         return result
 

@@ -72,13 +72,9 @@ def _save(network: Network, folder: Path) -> None:
         ]
     )  # type: ignore[untyped-decorator,unused-ignore]
     def score(probe: Any, candidate: Any, overlap: Any) -> dict[str, Any]:
-        shape = tf.shape(overlap)
-        pairs = (
-            tf.repeat(probe, shape[1], axis=0),
-            tf.reshape(candidate, (-1, dimension)),
-            tf.reshape(overlap, (-1, 1)),
-        )
-        return {OUTPUT: tf.reshape(tf.sigmoid(logits(TENSORFLOW, network, *pairs)), shape)}
+        # Pairs in groups, whose probe they share.
+        found = logits(TENSORFLOW, network, probe[:, None], candidate, overlap[..., None])
+        return {OUTPUT: tf.sigmoid(found[..., 0])}
 
     tf.saved_model.save(tf.Module(), str(folder), signatures={SIGNATURE: score})
 

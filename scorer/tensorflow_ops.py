@@ -47,6 +47,9 @@ class _TensorFlow:
     def shaped(self, x: Tensor, *lengths: int) -> Tensor:
         return tf.reshape(x, (-1, *lengths))
 
+    def merged(self, x: Tensor) -> Tensor:
+        return tf.reshape(x, tf.concat([tf.shape(x)[:-2], [-1]], axis=0))
+
     def look(self, table: Vector, places: Tensor) -> Tensor:
         return tf.gather(table, tf.cast(places, tf.int32))
 
@@ -70,10 +73,11 @@ class _TensorFlow:
         return tf.gather(x, tf.math.top_k(keys, count).indices, axis=2, batch_dims=1)
 
     def where(self, which: Tensor, function: Callable[..., Tensor], tables: Sequence[Tensor], width: int) -> Tensor:
-        chosen = tf.where(which[:, 0])
-        rows = chosen[:, 0]
-        shape = tf.stack([tf.shape(which, tf.int64)[0], tf.constant(width, tf.int64)])
-        return tf.scatter_nd(chosen, function(*(tf.gather(table, rows) for table in tables)), shape)
+        chosen = tf.where(which[..., 0])
+        shape = tf.concat([tf.shape(which, tf.int64)[:-1], [width]], axis=0)
+        # Where a group has one row it is the first.
+        rows = (tf.gather_nd(table, tf.minimum(chosen, tf.shape(table, tf.int64)[:-1] - 1)) for table in tables)
+        return tf.scatter_nd(chosen, function(*rows), shape)
 
 
 TENSORFLOW: Final[Ops] = _TensorFlow()

@@ -15,8 +15,8 @@ from neardup.embedder.signs import SIGN_NUMBERS
 from neardup.lsh import LshModel, overlaps
 from neardup.messages import half
 from neardup.types import PairBatch, Vector
-from scorer.fusion import EVIDENCE, evidence, fit_trust
-from scorer.network import AFTER_CONTENT, Network, Sight, check, seen
+from scorer.fusion import EVIDENCE, fit_trust
+from scorer.network import AFTER_CONTENT, Network, Sight, check, evidence
 from scorer.ops import NUMPY
 
 __all__ = ["EmbeddedCopies", "Lesson", "Pairs", "candidate_pairs", "near_copies", "with_trust"]
@@ -145,10 +145,7 @@ def with_trust(sight: Sight, taught: Sequence[tuple[Vector, Pairs]]) -> Network:
 
 def _evidence(sight: Sight, score_rows: Vector, pairs: Pairs) -> Vector:
     """Shape (n, EVIDENCE)."""
-    columns = [
-        evidence(NUMPY, *seen(NUMPY, sight, *pairs.inputs(score_rows, rows)))
-        for rows in _blocks(np.arange(len(pairs.probe)))
-    ]
+    columns = [evidence(NUMPY, sight, *pairs.inputs(score_rows, rows)) for rows in _blocks(np.arange(len(pairs.probe)))]
     return np.concatenate([np.empty((0, EVIDENCE), np.float32), *columns])
 
 
