@@ -39,9 +39,9 @@ class SharedLedger:
         self._reader = make()
         self._kept = kept
         self._free = threading.Condition()
-        self._in_use = False
-        # Uses of the reader are counted; these were the last that found the end, and that failed.
-        self._uses = 0
+        self._reading = False
+        # Readings are counted; these were the last that found the end, and that failed.
+        self._begun = 0
         self._found_end = 0
         self._failed = 0
         self._error = ""
@@ -58,31 +58,22 @@ class SharedLedger:
         """See Ledger; None when this position is not in memory. Whoever stands at the end of what is, and finds nobody
         reading, reads on for all."""
         with self._free:
-            arrived = self._uses
+            arrived = self._begun
             if not self._placed:
                 self._placed, self._start, self._end = True, after, after
-            while after == self._end and self._in_use:
+            while after == self._end and self._reading:
                 self._wait(arrived)
                 # One that had begun before may have looked for the end too early for this caller.
                 if after == self._end and self._found_end > arrived:
                     return []
             if after != self._end:
                 return self._remembered(after, limit)
-            self._begin()
-        with self._use() as reader:
-            found = reader.read(after=after, limit=_AT_ONCE)
+            self._reading = True
+            self._begun += 1
+        with self._told():
+            found = self._reader.read(after=after, limit=_AT_ONCE)
             self._keep(found)
         return found[:limit]
-
-    def end(self) -> int:
-        """See Ledger."""
-        with self._free:
-            arrived = self._uses
-            while self._in_use:
-                self._wait(arrived)
-            self._begin()
-        with self._use() as reader:
-            return reader.end()
 
     def close(self) -> None:
         """Close the connection. Nobody may be reading."""
@@ -100,7 +91,7 @@ class SharedLedger:
     def _keep(self, found: _Entries) -> None:
         with self._free:
             if not found:
-                self._found_end = self._uses
+                self._found_end = self._begun
                 return
             self._entries += found
             self._end = found[-1][0]
@@ -109,28 +100,25 @@ class SharedLedger:
                 self._start = self._entries[-self._kept - 1][0]
                 del self._entries[: -self._kept]
 
-    def _begin(self) -> None:
-        self._in_use = True
-        self._uses += 1
-
     @contextmanager
-    def _use(self) -> Iterator[LedgerReader]:
+    def _told(self) -> Iterator[None]:
+        """Tells whoever waits how it ended."""
         error = ""
         try:
-            yield self._reader
+            yield
         except LogUnavailableError as exc:
             error = str(exc)
             raise
         finally:
             with self._free:
-                self._in_use = False
+                self._reading = False
                 if error:
-                    self._failed, self._error = self._uses, error
+                    self._failed, self._error = self._begun, error
                 self._free.notify_all()
 
     def _wait(self, arrived: int) -> None:
-        """For the use that is under way. Should it fail then for whoever waits as well: with brokers that are away each
-        would wait as long again."""
+        """For the reading that is under way. Should it fail then for whoever waits as well: with brokers that are away
+        each would wait as long again."""
         self._free.wait()
         if self._failed >= arrived:
             raise LogUnavailableError(self._error)
@@ -138,7 +126,7 @@ class SharedLedger:
 
 class LedgerFollower:
     """The port FollowedLedger over a shared reading. A projection that is far behind the others reads by itself until
-    it has come to what they share."""
+    it has come to what they share; and asks for the end by itself, so that it waits for nobody who reads."""
 
     def __init__(self, shared: SharedLedger, make: Callable[[], LedgerReader]) -> None:
         self._shared = shared
@@ -147,17 +135,16 @@ class LedgerFollower:
 
     def read(self, *, after: Position, limit: int = 1000) -> list[tuple[Position, Entry]]:
         entries = self._shared.read(after, limit)
-        if entries is None:
-            self._own = self._own or self._make()
-            return self._own.read(after=after, limit=limit)
-        self.close()
-        return entries
+        return self._alone().read(after=after, limit=limit) if entries is None else entries
 
     def end(self) -> int:
-        return self._shared.end()
+        return self._alone().end()
 
     def close(self) -> None:
         """Close the connection of its own, if it has one."""
-        own, self._own = self._own, None
-        if own is not None:
-            own.close()
+        if self._own is not None:
+            self._own.close()
+
+    def _alone(self) -> LedgerReader:
+        self._own = self._own or self._make()
+        return self._own
