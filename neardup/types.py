@@ -148,11 +148,12 @@ class CandidateList:
         ties_at_cutoff: bool = False,
         searched_documents: int = 0,
     ) -> Self:
-        """Of single candidates, the best first."""
+        """Of single candidates, the best first; embeddings of any precision."""
+        scores = np.stack([one.score for one in candidates]) if candidates else np.empty((0, 0))
         return cls(
             image_ids=[one.image_id for one in candidates],
             overlap=np.array([one.overlap for one in candidates], dtype=np.int32),
-            scores=np.stack([one.score for one in candidates]) if candidates else np.empty((0, 0), np.float16),
+            scores=scores.astype(np.float16, copy=False),
             cutoff_overlap=cutoff_overlap,
             ties_at_cutoff=ties_at_cutoff,
             searched_documents=searched_documents,

@@ -25,7 +25,8 @@ def grouped(batch: PairBatch) -> tuple[Mapping[str, Array], npt.NDArray[np.intp]
     places = np.arange(len(batch)) + np.repeat((np.cumsum(rows) - rows) * GROUP - begins, counts)
     number, dimension = int(rows.sum()), batch.candidates.shape[1]
     candidates, overlap = (
-        _placed(values, places, number * GROUP) for values in (batch.candidates, batch.overlap.astype(np.float32))
+        _placed(values.astype(kind, copy=False), places, number * GROUP)
+        for values, kind in ((batch.candidates, np.float16), (batch.overlap, np.float32))
     )
     arrays = (
         batch.probes[np.repeat(batch.probe_of[begins], rows)],

@@ -111,7 +111,7 @@ def test_setup_plans_then_does_then_has_nothing_to_do(client: OpenSearch) -> Non
     assert not client.indices.exists(index=f"{NAMESPACE}-*", params={"allow_no_indices": "false"})
     assert setup_index(client, SETTINGS, LSH_VERSION) == planned
     assert planned == [
-        f"index template {NAMES.stem}: version 2",
+        f"index template {NAMES.stem}: version 3",
         f"index {NAMESPACE}-projections",
         f"index {NAMESPACE}-ledger",
         f"index {NAMES.index} with aliases {NAMES.read}, {NAMES.write}",
@@ -144,7 +144,7 @@ def test_drift_is_named_and_put_right(client: OpenSearch) -> None:
     client.indices.put_index_template(name=NAMES.stem, body=template)
     drifted = setup_index(client, SETTINGS, LSH_VERSION, dry_run=True)
     assert drifted == [
-        f"index template {NAMES.stem}: version 2",
+        f"index template {NAMES.stem}: version 3",
         f"setting index.refresh_interval of {NAMES.index}: -1 instead of 1s",
     ]
     assert setup_index(client, SETTINGS, LSH_VERSION) == drifted

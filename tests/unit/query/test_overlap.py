@@ -1,8 +1,10 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from neardup.ports import LARGEST_LIMIT
-from neardup.types import ImageId, LshTerm, Probe, SearchFilter
+from neardup.types import Candidate, CandidateList, ImageId, LshTerm, Probe, SearchFilter
 from query.overlap import candidate_list, count_bodies, found, images_body, indexed_body, overlap_body
 
 
@@ -138,3 +140,13 @@ def test_an_answer_of_which_nothing_is_left() -> None:
     nothing = np.empty((0, 0), np.float16)
     answer = candidate_list({"took": 1}, limit=5, searched_documents=0, image_ids=[], scores=nothing)
     assert answer.candidates == ()
+
+
+def test_a_list_of_single_candidates() -> None:
+    """As a search of a plug-in gives, whose embeddings may have another precision."""
+    score: Any = np.array([0.25, 3], dtype=np.float32)
+    answer = CandidateList.of([Candidate(image_id=ImageId("a"), overlap=3, score=score)], searched_documents=7)
+    assert answer.scores.dtype == np.float16
+    ((image_id, overlap, scores),) = ((one.image_id, one.overlap, one.score.tolist()) for one in answer.candidates)
+    assert (image_id, overlap, scores) == ("a", 3, [0.25, 3])
+    assert len(CandidateList.of([])) == 0
