@@ -73,11 +73,11 @@ def _score(
     if not any(near):
         return [], 0
     every = [one for found in near for one, _ in found]
-    pairs = PairBatch(
-        probes=np.stack([proposal.score for _, proposal in batch]),
-        candidates=np.stack([one.score for one in every]),
-        probe_of=np.repeat(np.arange(len(batch)), [len(found) for found in near]),
-        overlap=np.array([one.overlap for one in every], dtype=np.int32),
+    pairs = PairBatch.in_order(
+        np.stack([proposal.score for _, proposal in batch]),
+        [len(found) for found in near],
+        np.stack([one.score for one in every]),
+        np.array([one.overlap for one in every], dtype=np.int32),
     )
     scored = scorer.score(pairs)
     return scored.values.tolist(), scored.model_version

@@ -45,8 +45,7 @@ class SharedLedger:
         self._found_end = 0
         self._failed = 0
         self._error = ""
-        # What is in memory lies between two positions, the first of which is wherever somebody reads first.
-        self._placed = False
+        # What is in memory lies between two positions.
         self._entries: _Entries = []
         self._start = self._end = Position()
 
@@ -59,8 +58,9 @@ class SharedLedger:
         reading, reads on for all."""
         with self._free:
             arrived = self._begun
-            if not self._placed:
-                self._placed, self._start, self._end = True, after, after
+            if arrived == 0:
+                # Memory begins wherever somebody reads first.
+                self._start = self._end = after
             while after == self._end and self._reading:
                 self._wait(arrived)
                 # One that had begun before may have looked for the end too early for this caller.

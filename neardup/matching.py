@@ -33,11 +33,11 @@ def _pairs(probes: Sequence[Half], found: Sequence[CandidateList]) -> PairBatch:
     mine = np.stack(probes)
     # A list of none may have no dimension.
     scores = [candidates.scores for candidates in found if len(candidates)]
-    return PairBatch(
-        probes=mine,
-        candidates=np.concatenate(scores) if scores else np.empty((0, mine.shape[1]), np.float16),
-        probe_of=np.repeat(np.arange(len(mine)), [len(candidates) for candidates in found]),
-        overlap=np.concatenate([candidates.overlap for candidates in found]),
+    return PairBatch.in_order(
+        mine,
+        [len(candidates) for candidates in found],
+        np.concatenate(scores) if scores else np.empty((0, mine.shape[1]), np.float16),
+        np.concatenate([candidates.overlap for candidates in found]),
     )
 
 

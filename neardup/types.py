@@ -185,6 +185,13 @@ class PairBatch:
         rounded = probes.astype(np.float16), candidates.astype(np.float16)
         return cls(probes=rounded[0], candidates=rounded[1], probe_of=np.arange(len(probes)), overlap=overlap)
 
+    @classmethod
+    def in_order(cls, probes: Half, counts: Sequence[int], candidates: Half, overlap: npt.NDArray[np.int32]) -> Self:
+        """Of probes with so many candidates each, those of one after those of the other."""
+        return cls(
+            probes=probes, candidates=candidates, probe_of=np.repeat(np.arange(len(probes)), counts), overlap=overlap
+        )
+
     def __len__(self) -> int:
         return len(self.candidates)
 

@@ -133,12 +133,13 @@ def _of_promising(
     """`then` of the numbers of the check of those pairs (probe, candidate, and what `sight` gave) that are not hopeless
     at first sight, zeros for the others: (…, width)."""
     begin = network.metric.shape[0] + SIGN_NUMBERS
+    *_, at_first_sight, _ = pairs
 
     def checked(probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
         mine, theirs = (_numbers(ops, each, begin, begin + POINTS + THUMBNAIL) for each in (probe, candidate))
         return then(check(ops, mine, theirs, first, way))
 
-    return ops.where(pairs[2] > _HOPELESS, checked, pairs, width)
+    return ops.where(at_first_sight > _HOPELESS, checked, pairs, width)
 
 
 def check(ops: Ops, probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
