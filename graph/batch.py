@@ -1,83 +1,109 @@
 """Proposals that are decided together, with the recent images that each shares terms with: those in the memory, and the
 proposals before it in the same batch. Ports only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
+from typing import NamedTuple
 
 import numpy as np
 
-from graph.recent import RecentImages, Remembered
+from graph.recent import Near, RecentImages
 from neardup.lsh import overlaps_of_each
 from neardup.ports import PairScorer
-from neardup.types import Match, PairBatch, Proposal
+from neardup.types import Code, ImageId, PairBatch, Proposal, Vector
 
-__all__ = ["BEFORE", "Item", "plan_batch"]
+__all__ = ["BEFORE", "Item", "RecentMatch", "plan_batch"]
 
 BEFORE = -1
 """Stands for the offset of an image that was decided before this batch."""
 
 
+class RecentMatch(NamedTuple):
+    """A recent image that shares terms with a proposal. `offset`: of its own proposal if that is in this very batch,
+    else `BEFORE`. There are many, hence no dataclass."""
+
+    image_id: ImageId
+    overlap: int
+    score: float
+    offset: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Item:
-    """A proposal with the recent images it shares terms with, scored by `model_version`. `earlier`: for each the offset
-    of its proposal if that is in this very batch, else `BEFORE`."""
+    """A proposal with the recent images it shares terms with, scored by `model_version`."""
 
     offset: int
     proposal: Proposal
-    recent: tuple[Match, ...]
-    earlier: tuple[int, ...]
+    recent: tuple[RecentMatch, ...]
     model_version: int
 
 
 def plan_batch(
     batch: Sequence[tuple[int, Proposal]], recent: RecentImages, scorer: PairScorer, *, minimum_overlap: int
 ) -> list[Item]:
-    """One item a proposal, in order; all pairs are scored in one request. Raises ScorerUnavailableError."""
-    near = _near(batch, recent, minimum_overlap)
-    values, model_version = _score(scorer, batch, near)
-    scores = iter(values)
-    return [
-        Item(
-            offset=offset,
-            proposal=proposal,
-            recent=tuple(Match(image_id=one.image_id, overlap=one.overlap, score=next(scores)) for one, _ in found),
-            earlier=tuple(at for _, at in found),
-            model_version=model_version,
-        )
-        for (offset, proposal), found in zip(batch, near, strict=True)
-    ]
+    """One item a proposal, in order; all pairs are scored in one request. Raises ScorerUnavailableError.
 
-
-def _near(
-    batch: Sequence[tuple[int, Proposal]], recent: RecentImages, minimum_overlap: int
-) -> list[list[tuple[Remembered, int]]]:
-    """For each proposal the images that it shares terms with, each with its offset in the batch or `BEFORE`."""
+    Where the candidates were cut off, an image is one only if it shares more terms than the last of them: of equals a
+    search brings up the older ones, so it would not have found a recent one, had the index shown it.
+    """
     queries = [proposal.query for _, proposal in batch]
     searched = [proposal.searched_seq for _, proposal in batch]
-    codes = np.stack([query[:, 0] for query in queries])
-    remembered = recent.after(min(searched)).near(queries, searched, minimum_overlap=minimum_overlap)
-    near: list[list[tuple[Remembered, int]]] = []
-    for index, counts in enumerate(overlaps_of_each(queries, codes)):
-        found = [(one, BEFORE) for one in remembered[index]]
-        for row in np.flatnonzero(counts[:index] >= minimum_overlap).tolist():
-            at, other = batch[row]
-            overlap = int(counts[row])
-            found.append((Remembered(image_id=other.image_id, code=codes[row], score=other.score, overlap=overlap), at))
-        near.append([(one, at) for one, at in found if one.image_id != batch[index][1].image_id])
+    least = [max(minimum_overlap, proposal.cutoff_overlap + 1) for _, proposal in batch]
+    remembered = recent.after(min(searched)).near(queries, searched, least)
+    earlier = _earlier(batch, queries, least)
+    of_remembered, of_earlier, model_version = _score(scorer, batch, recent, remembered, earlier)
+    items = []
+    for index, (offset, proposal) in enumerate(batch):
+        offsets = [batch[row][0] for row in earlier[index].rows.tolist()]
+        found = chain(
+            _matches(remembered[index], of_remembered[index], repeat(BEFORE)),
+            _matches(earlier[index], of_earlier[index], offsets),
+        )
+        others = tuple(one for one in found if one.image_id != proposal.image_id)
+        items.append(Item(offset=offset, proposal=proposal, recent=others, model_version=model_version))
+    return items
+
+
+def _earlier(batch: Sequence[tuple[int, Proposal]], queries: Sequence[Code], least: Sequence[int]) -> list[Near]:
+    """For each proposal those before it in the batch that it shares enough terms with."""
+    near = []
+    for index, counts in enumerate(overlaps_of_each(queries, np.stack([query[:, 0] for query in queries]))):
+        rows = np.flatnonzero(counts[:index] >= least[index])
+        image_ids = [batch[row][1].image_id for row in rows.tolist()]
+        near.append(Near(image_ids=image_ids, rows=rows, overlap=counts[rows]))
     return near
 
 
 def _score(
-    scorer: PairScorer, batch: Sequence[tuple[int, Proposal]], near: Sequence[Sequence[tuple[Remembered, int]]]
-) -> tuple[list[float], int]:
-    if not any(near):
-        return [], 0
-    every = [one for found in near for one, _ in found]
-    pairs = PairBatch.in_order(
-        np.stack([proposal.score for _, proposal in batch]),
-        [len(found) for found in near],
-        np.stack([one.score for one in every]),
-        np.array([one.overlap for one in every], dtype=np.int32),
+    scorer: PairScorer,
+    batch: Sequence[tuple[int, Proposal]],
+    recent: RecentImages,
+    remembered: Sequence[Near],
+    earlier: Sequence[Near],
+) -> tuple[list[Vector], list[Vector], int]:
+    """For each proposal the scores of the remembered images, and of those before it in the batch."""
+    found = [*remembered, *earlier]
+    counts = [len(one.image_ids) for one in found]
+    if not any(counts):
+        none = [np.empty(0, np.float32)] * len(batch)
+        return none, none, 0
+    mine = np.stack([proposal.score for _, proposal in batch])
+    candidates = [
+        recent.scores(np.concatenate([one.rows for one in remembered])),
+        mine[np.concatenate([one.rows for one in earlier])],
+    ]
+    scored = scorer.score(
+        PairBatch(
+            probes=mine,
+            candidates=np.concatenate([each for each in candidates if len(each)]),
+            probe_of=np.repeat(np.tile(np.arange(len(batch)), 2), counts),
+            overlap=np.concatenate([one.overlap for one in found]),
+        )
     )
-    scored = scorer.score(pairs)
-    return scored.values.tolist(), scored.model_version
+    values = np.split(scored.values, np.cumsum(counts)[:-1])
+    return values[: len(batch)], values[len(batch) :], scored.model_version
+
+
+def _matches(near: Near, scores: Vector, offsets: Iterable[int]) -> Iterable[RecentMatch]:
+    return map(RecentMatch, near.image_ids, near.overlap.tolist(), scores.tolist(), offsets)

@@ -6,7 +6,7 @@ from typing import Final
 
 from graph.answer import Entries
 from graph.assignment import Assignment, PlacedMatch, Said, assign
-from graph.batch import BEFORE, Item, plan_batch
+from graph.batch import BEFORE, Item, RecentMatch, plan_batch
 from graph.findable import successors
 from graph.knowledge import Knowledge
 from graph.outcome import AssignerRules, Outcome
@@ -54,7 +54,7 @@ class Decider:
         """
         self._check(batch)
         known = self._known
-        known.catch_up(self._rules.window)
+        known.require_within(self._rules.window)
         items = plan_batch(batch, known.recent, self._scorer, minimum_overlap=self._rules.minimum_overlap)
         self._read(items)
 
@@ -117,8 +117,9 @@ class Decider:
         probes = [item.proposal.image_id for item in items]
         wanted = dict.fromkeys(probes)
         for item in items:
-            matches, threshold = (*item.proposal.matches, *item.recent), item.proposal.match_threshold
-            wanted |= dict.fromkeys(match.image_id for match in matches if match.score >= threshold)
+            threshold = item.proposal.match_threshold
+            wanted |= dict.fromkeys(match.image_id for match in item.proposal.matches if match.score >= threshold)
+            wanted |= dict.fromkeys(match.image_id for match in item.recent if match.score >= threshold)
             wanted |= dict.fromkeys(concerned(item.proposal.image_id, self._standing))
         self._known.read(wanted, probes)
 
@@ -130,11 +131,11 @@ class Decider:
             if self._known.recent.seq_of(match.image_id) <= item.proposal.searched_seq
             and not self._standing.is_erased(match.image_id)
         }
-        for match, offset in zip(item.recent, item.earlier, strict=True):
-            if decided.get(match.image_id, BEFORE) == offset:
-                if item.model_version != item.proposal.model_version:
-                    raise _SearchAgainError
-                merged[match.image_id] = match
+        valid = [one for one in item.recent if decided.get(one.image_id, BEFORE) == one.offset]
+        if valid and item.model_version != item.proposal.model_version:
+            raise _SearchAgainError
+        for one in _told(valid, item.proposal.match_threshold):
+            merged[one.image_id] = Match(image_id=one.image_id, overlap=one.overlap, score=one.score)
         return sorted(merged.values(), key=lambda match: (-match.score, -match.overlap, match.image_id))
 
     def _decide(self, item: Item, matches: Sequence[Match], was: Placement | None) -> Decision:
@@ -249,5 +250,13 @@ class Decider:
         return [decision, *following.entries]
 
 
+def _told(recent: list[RecentMatch], threshold: float) -> list[RecentMatch]:
+    """Those that match, and as many of the others, best first, as evidence can tell: most share a term by chance."""
+    if len(recent) <= _KEPT_MATCHES:
+        return recent
+    least = min(threshold, sorted((one.score for one in recent), reverse=True)[_KEPT_MATCHES - 1])
+    return [one for one in recent if one.score >= least]
+
+
 def _image_of(proposal: Proposal) -> Remembered:
-    return Remembered(image_id=proposal.image_id, code=proposal.query[:, 0], score=proposal.score, overlap=0)
+    return Remembered(image_id=proposal.image_id, code=proposal.query[:, 0], score=proposal.score)

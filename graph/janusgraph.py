@@ -13,7 +13,18 @@ from neardup.crashpoints import crash_point
 from neardup.cursors import DIGEST_LENGTH, format_cursor, format_newest, no_such_segment, parse_cursor, parse_newest
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, ImageId, Member, MemberOrder, Page, Placement, Position, Segment
+from neardup.types import (
+    ClusterId,
+    ClusterInfo,
+    ImageId,
+    Member,
+    MemberOrder,
+    Page,
+    Placement,
+    Position,
+    Segment,
+    Whereabouts,
+)
 
 __all__ = ["GraphNames", "JanusGraphClusterStore"]
 
@@ -64,8 +75,7 @@ class JanusGraphClusterStore:
         self._names = names
 
     def position(self) -> Position:
-        row = self._gremlin.run("position", {"projection": self._names.projection_uid})
-        return Position(seq=row[0], ledger_offset=row[1], proposal_offset=row[2]) if row else Position()
+        return _position(self._gremlin.run("position", {"projection": self._names.projection_uid}))
 
     def apply(self, entries: Sequence[Entry], *, upto: Position) -> None:
         require_consecutive(entries, upto)
@@ -99,6 +109,33 @@ class JanusGraphClusterStore:
         )
         return {placement.image_id: placement for placement in found}
 
+    def whereabouts(self, image_ids: Sequence[ImageId]) -> Whereabouts:
+        uids = [self._names.image_uid(image_id) for image_id in dict.fromkeys(image_ids)]
+        if not uids:
+            return Whereabouts(position=self.position(), placements={}, clusters={})
+        position: Position | None = None
+        placements: list[Placement] = []
+        clusters: list[ClusterInfo] = []
+        for start in range(0, len(uids), _IDS_A_REQUEST):
+            of_position, of_images, of_clusters = self._gremlin.run(
+                "whereabouts",
+                {
+                    "uids": uids[start : start + _IDS_A_REQUEST],
+                    "projection": self._names.projection_uid,
+                    "member": self._names.member,
+                },
+            )
+            # What was read afterwards has at least this.
+            position = position or _position(of_position)
+            placements += map(_placement, of_images)
+            clusters += map(_cluster, of_clusters)
+        assert position is not None
+        return Whereabouts(
+            position=position,
+            placements={placement.image_id: placement for placement in placements},
+            clusters={cluster.cluster_id: cluster for cluster in clusters},
+        )
+
     def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
         asked = {self._names.cluster_uid(cluster_id): cluster_id for cluster_id in cluster_ids}
         uids = list(asked)
@@ -107,14 +144,7 @@ class JanusGraphClusterStore:
             for row in self._gremlin.run(
                 "clusters", {"uids": uids[start : start + _IDS_A_REQUEST], "projection": self._names.projection_uid}
             ):
-                found[asked[row[0]]] = ClusterInfo(
-                    cluster_id=ClusterId(row[1]),
-                    head=ImageId(row[2]),
-                    size=row[3],
-                    since=row[4],
-                    exemplars=row[5],
-                    merged=tuple(map(ClusterId, row[6])),
-                )
+                found[asked[row[0]]] = _cluster(row[1:])
         return found
 
     def segments(self, cluster_id: ClusterId) -> tuple[Segment, ...]:
@@ -194,19 +224,7 @@ class JanusGraphClusterStore:
                 "isolated": lookup == "walk_uid",
             },
         )
-        return [
-            Placement(
-                image_id=ImageId(row[0]),
-                cluster_id=ClusterId(row[1]),
-                segment=ClusterId(row[2]),
-                head=ImageId(row[3]),
-                version=row[4],
-                run=row[5],
-                seq=row[6],
-                indexed=bool(row[7]),
-            )
-            for row in rows
-        ]
+        return list(map(_placement, rows))
 
     def _row(self, entry: Entry) -> list[Any] | None:
         """What the script needs of an entry; None for one that moves nothing."""
@@ -239,3 +257,31 @@ class JanusGraphClusterStore:
 
     def _cluster(self, cluster_id: ClusterId) -> tuple[str, str]:
         return self._names.cluster_uid(cluster_id), cluster_id
+
+
+def _position(row: Sequence[Any]) -> Position:
+    return Position(seq=row[0], ledger_offset=row[1], proposal_offset=row[2]) if row else Position()
+
+
+def _placement(row: Sequence[Any]) -> Placement:
+    return Placement(
+        image_id=ImageId(row[0]),
+        cluster_id=ClusterId(row[1]),
+        segment=ClusterId(row[2]),
+        head=ImageId(row[3]),
+        version=row[4],
+        run=row[5],
+        seq=row[6],
+        indexed=bool(row[7]),
+    )
+
+
+def _cluster(row: Sequence[Any]) -> ClusterInfo:
+    return ClusterInfo(
+        cluster_id=ClusterId(row[0]),
+        head=ImageId(row[1]),
+        size=row[2],
+        since=row[3],
+        exemplars=row[4],
+        merged=tuple(map(ClusterId, row[5])),
+    )

@@ -5,7 +5,7 @@ arrive together meet whatever the index shows. Where older images are is read fr
 the graph has not applied yet. Ports only.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from graph.recent import RecentPlacements, Remembered
@@ -33,20 +33,19 @@ class Knowledge:
         self._search = search
         self._clock = clock
         self._placed = RecentPlacements()
+        self._applied = past.last.seq
         # What the graph must show: it was relied on up to here. A graph that goes back is being made again.
         self._shown = past.last.seq
-        self._placements: dict[ImageId, Placement] = {}
-        self._clusters: dict[ClusterId, ClusterInfo] = {}
+        self._placements: Mapping[ImageId, Placement] = {}
+        self._clusters: Mapping[ClusterId, ClusterInfo] = {}
 
-    def catch_up(self, window: int) -> None:
-        """Before proposals are decided: what the graph has applied need not be remembered. Raises
-        ClusterStoreUnavailableError while the graph is further behind than `window` entries."""
-        applied = self._await_graph(self._shown)
-        self._shown = max(self._shown, applied)
-        self._placed.forget(applied)
-        if self.seq - applied > window:
+    def require_within(self, window: int) -> None:
+        """Raises ClusterStoreUnavailableError while the graph is further behind than `window` entries."""
+        if self.seq - self._applied > window:
+            self._applied = self._await_graph(self._shown)
+        if self.seq - self._applied > window:
             raise ClusterStoreUnavailableError(
-                f"the graph is {self.seq - applied} decisions behind the ledger; deciding waits for it"
+                f"the graph is {self.seq - self._applied} decisions behind the ledger; deciding waits for it"
             )
 
     def await_all(self) -> None:
@@ -54,16 +53,21 @@ class Knowledge:
         self._await_graph(self.seq)
 
     def read(self, image_ids: Iterable[ImageId], probes: Iterable[ImageId]) -> None:
-        """Read, in two requests, where these images are, the clusters that hold them, and those of the probes' own
-        names: what `placement` and `cluster` are asked for next."""
-        wanted = list(image_ids)
-        self._placements = self._store.placements([i for i in wanted if self._placed.placement(i) is None])
-        placements = [placement for i in wanted if (placement := self.placement(i)) is not None]
+        """Read where these images are, the clusters that hold them, and those of the probes' own names: what
+        `placement` and `cluster` are asked for next. One request, unless a probe was decided before."""
+        # By what was read last, for what is forgotten must be read.
+        self._placed.forget(self._applied)
+        unknown = [image_id for image_id in image_ids if self._placed.placement(image_id) is None]
+        while (found := self._store.whereabouts(unknown)).position.seq < self._shown:
+            self._await_graph(self._shown)
+        self._applied = found.position.seq
+        self._shown = max(self._shown, self._applied)
+        self._placements, self._clusters = found.placements, found.clusters
         # A cluster of an image's own name is there only if the image was decided before, or has such a name as
         # `free_cluster_id` gives. Most images are new, and to read what is not there costs the graph as much.
         own = [ClusterId(i) for i in probes if NUMBER_SIGN in i or self.placement(i) is not None]
-        clusters = dict.fromkeys([*(placement.cluster_id for placement in placements), *own])
-        self._clusters = self._store.clusters([c for c in clusters if self._placed.cluster(c) is None])
+        if missing := [one for one in own if self.cluster(one) is None]:
+            self._clusters = {**found.clusters, **self._store.clusters(missing)}
 
     def placement(self, image_id: ImageId) -> Placement | None:
         """Where an image is, of those that were read."""
@@ -91,7 +95,7 @@ class Knowledge:
             if image_id not in stored:
                 raise SearchUnavailableError(f"the index does not hold the image {image_id!r} yet")
             image = stored[image_id]
-            known[image_id] = Remembered(image_id=image_id, code=image.code, score=image.score, overlap=0)
+            known[image_id] = Remembered(image_id=image_id, code=image.code, score=image.score)
         return known
 
     def remember(self, decision: Decision, image: Remembered, was: Placement | None) -> None:

@@ -12,18 +12,26 @@ from neardup.entries import Decision
 from neardup.lsh import overlaps_of_each
 from neardup.types import ClusterId, ClusterInfo, Code, Half, ImageId, Placement
 
-__all__ = ["ImagesAfter", "RecentImages", "RecentPlacements", "Remembered"]
+__all__ = ["ImagesAfter", "Near", "RecentImages", "RecentPlacements", "Remembered"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Remembered:
-    """An image that the index may not show yet: its code, its embedding for the scorer, and its overlap with the
-    probe that asked."""
+    """An image that the index may not show yet: its code, and its embedding for the scorer."""
 
     image_id: ImageId
     code: Code
     score: Half
-    overlap: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Near:
+    """Images that share terms with a probe, column by column: names, their rows in what was searched, and how many
+    terms they share."""
+
+    image_ids: list[ImageId]
+    rows: npt.NDArray[np.intp]
+    overlap: npt.NDArray[np.int32]
 
 
 class RecentImages:
@@ -83,7 +91,11 @@ class RecentImages:
         rows = np.flatnonzero((self._seqs > seq) & self._searchable)
         # Read once for all proposals of a batch.
         codes = None if self._codes is None else np.asfortranarray(self._codes[rows])
-        return ImagesAfter(self, rows, self._seqs[rows], codes)
+        return ImagesAfter([self._ids[row] for row in rows.tolist()], rows, self._seqs[rows], codes)
+
+    def scores(self, rows: npt.NDArray[np.intp]) -> Half:
+        """The embeddings of rows that `ImagesAfter` found since the last image was added: shape (n, dimension)."""
+        return np.empty((0, 0), np.float16) if self._scores is None else self._scores[rows]
 
     def seq_of(self, image_id: ImageId) -> int:
         """The seq of the decision that this image is remembered from; 0 when it is not."""
@@ -91,41 +103,42 @@ class RecentImages:
         return 0 if row is None else int(self._seqs[row])
 
     def get(self, image_id: ImageId) -> Remembered | None:
-        """One image, if it is remembered; its overlap is not computed (0)."""
+        """One image, if it is remembered."""
         row = self._rows.get(image_id)
-        return None if row is None else self.remembered(row, 0)
-
-    def remembered(self, row: int, overlap: int) -> Remembered:
-        """The image of a row of the ring."""
-        assert self._codes is not None
-        assert self._scores is not None
+        if row is None or self._codes is None or self._scores is None:
+            return None
         # Copies: the row is written again when it has become the oldest.
-        code, score = self._codes[row].copy(), self._scores[row].copy()
-        return Remembered(image_id=self._ids[row], code=code, score=score, overlap=overlap)
+        return Remembered(image_id=image_id, code=self._codes[row].copy(), score=self._scores[row].copy())
 
 
 class ImagesAfter:
-    """Some of the recent images: their `rows` in the ring, which must not change meanwhile, seqs and codes."""
+    """Some of the recent images, column by column: names, `rows` in the ring, seqs and codes."""
 
     def __init__(
-        self, images: RecentImages, rows: npt.NDArray[np.intp], seqs: npt.NDArray[np.int64], codes: Code | None
+        self,
+        image_ids: list[ImageId],
+        rows: npt.NDArray[np.intp],
+        seqs: npt.NDArray[np.int64],
+        codes: Code | None,
     ) -> None:
-        self._images = images
+        self._image_ids = image_ids
         self._rows = rows
         self._seqs = seqs
         self._codes = codes
 
-    def near(self, queries: Sequence[Code], seqs: Sequence[int], *, minimum_overlap: int) -> list[list[Remembered]]:
-        """For each query of shape (tables + words, 1 + probes) those decided after its seq that share terms with it."""
-        if self._codes is None or not self._rows.size:
-            return [[] for _ in queries]
+    def near(self, queries: Sequence[Code], seqs: Sequence[int], least: Sequence[int]) -> list[Near]:
+        """For each query of shape (tables + words, 1 + probes) those decided after its seq that share at least so many
+        terms with it."""
+        if self._codes is None or not self._image_ids:
+            return [Near(image_ids=[], rows=np.empty(0, np.intp), overlap=np.empty(0, np.int32)) for _ in queries]
         return [
-            [
-                self._images.remembered(int(self._rows[index]), int(counts[index]))
-                for index in np.flatnonzero((counts >= minimum_overlap) & (self._seqs > seq))
-            ]
-            for counts, seq in zip(overlaps_of_each(queries, self._codes), seqs, strict=True)
+            self._of(np.flatnonzero((counts >= shared) & (self._seqs > seq)), counts)
+            for counts, seq, shared in zip(overlaps_of_each(queries, self._codes), seqs, least, strict=True)
         ]
+
+    def _of(self, found: npt.NDArray[np.intp], counts: npt.NDArray[np.int32]) -> Near:
+        image_ids = [self._image_ids[at] for at in found.tolist()]
+        return Near(image_ids=image_ids, rows=self._rows[found], overlap=counts[found])
 
 
 class RecentPlacements:

@@ -77,6 +77,7 @@ class Proposer:
                 metadata=image.metadata,
                 searched_seq=searched.seq,
                 candidate_limit=limit,
+                cutoff_overlap=candidates.cutoff_overlap,
                 matches=kept(of_image, calibration.match_threshold, self._rules),
                 match_threshold=calibration.match_threshold,
                 head_bound=calibration.head_bound,
@@ -85,7 +86,9 @@ class Proposer:
                 source=source,
                 at_ms=self._clock.now_ms(),
             )
-            for (source, image), query, score, of_image in zip(images, queries, scores, matches, strict=True)
+            for (source, image), query, score, candidates, of_image in zip(
+                images, queries, scores, found, matches, strict=True
+            )
         ]
 
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
@@ -12,7 +13,7 @@ from kafka.coordinator.assignors.range import RangePartitionAssignor
 from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
-from neardup.errors import ConfigError, LogUnavailableError, RateLimitedError, UnavailableError
+from neardup.errors import ConfigError, FencedError, LogUnavailableError, RateLimitedError, UnavailableError
 from neardup.kafka import ANSWER_MS, Kafka, kafka_errors, set_fetch_wait
 from neardup.watchdog import Watchdog
 
@@ -26,6 +27,8 @@ _ASK_ENDS_SECONDS = 1.0
 _ENOUGH_BYTES = 64 * 1024
 _IDLE_WAIT_MS = 500
 _IDLE_AFTER_SECONDS = 1.0
+_COMMIT_SECONDS = 0.25
+"""Time between two commits: each costs both sides milliseconds, and all it spares is reading again after a crash."""
 
 
 class PartitionsLostError(Exception):
@@ -69,6 +72,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation = 0
         self._newly_assigned: list[TopicPartition] = []
         self._finished: dict[TopicPartition, int] = {}
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._commit_at = 0.0
         self._watchdog = Watchdog(group)
         self._quiet_since = time.monotonic()
         self._behind = False
@@ -96,6 +101,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._generation += 1
         self._newly_assigned = []
         self._finished = {}
+        self._uncommitted = {}
         if revoked:
             self.on_revoked(revoked)
 
@@ -116,6 +122,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         """The next records of all partitions. Raises LogUnavailableError, FencedError."""
         self._watchdog.beat()
         self._expect_progress()
+        self._commit_if_due()
         with kafka_errors(f"polling as {self._group}"):
             polled = self.consumer.poll(timeout_ms=timeout_ms, max_records=max_records)
         if self._newly_assigned:
@@ -200,14 +207,23 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             return position
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        """Commit the offsets to read next. Raises LogUnavailableError, FencedError."""
-        if not offsets:
-            return
+        """Commit the offsets to read next: at once, or with a `poll` that comes `_COMMIT_SECONDS` after the commit
+        before. Raises LogUnavailableError, FencedError."""
+        self._uncommitted |= offsets
+        self._commit_if_due()
+
+    def _commit_if_due(self) -> None:
+        if self._uncommitted and time.monotonic() >= self._commit_at:
+            self._commit_now()
+
+    def _commit_now(self) -> None:
         with kafka_errors(f"committing as {self._group}"):
             self.consumer.commit(
-                {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in offsets.items()},
+                {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._uncommitted.items()},
                 timeout_ms=10_000,
             )
+        self._uncommitted = {}
+        self._commit_at = time.monotonic() + _COMMIT_SECONDS
 
     def commit_finished(self) -> None:
         """Commit what has been `passed`, when all that `poll` has returned is finished: uncommitted, the marks of
@@ -249,6 +265,9 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                 raise PartitionsLostError
 
     def close(self) -> None:
-        """Leave the group."""
+        """Commit what is to be committed, if the brokers can be reached, and leave the group."""
         self._watchdog.stop()
+        if self._uncommitted:
+            with suppress(LogUnavailableError, FencedError):
+                self._commit_now()
         self.consumer.close(autocommit=False, timeout_ms=5000)

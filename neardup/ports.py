@@ -29,6 +29,7 @@ from neardup.types import (
     Requeue,
     Scores,
     Segment,
+    Whereabouts,
 )
 
 __all__ = [
@@ -219,6 +220,11 @@ class ClusterStore(Projection, Protocol):
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
         """Where these images are; ids never decided, and erased ones, are absent."""
+        ...
+
+    def whereabouts(self, image_ids: Sequence[ImageId]) -> Whereabouts:
+        """Where these images are, and the clusters that hold them, from a graph that has applied at least the position
+        that comes with it."""
         ...
 
     def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:

@@ -44,6 +44,7 @@ class ProposalRecord(Message):
     metadata: dict[str, str]
     searched_seq: int
     candidate_limit: int
+    cutoff_overlap: int = 0
     matches: tuple[tuple[str, int, float], ...]
     match_threshold: float
     head_bound: float
@@ -71,6 +72,7 @@ class ProposalRecord(Message):
             metadata=dict(proposal.metadata),
             searched_seq=proposal.searched_seq,
             candidate_limit=proposal.candidate_limit,
+            cutoff_overlap=proposal.cutoff_overlap,
             matches=tuple((match.image_id, match.overlap, match.score) for match in proposal.matches),
             match_threshold=proposal.match_threshold,
             head_bound=proposal.head_bound,
@@ -92,6 +94,7 @@ class ProposalRecord(Message):
             metadata=self.metadata,
             searched_seq=self.searched_seq,
             candidate_limit=self.candidate_limit,
+            cutoff_overlap=self.cutoff_overlap,
             matches=tuple(
                 Match(image_id=ImageId(image_id), overlap=overlap, score=score)
                 for image_id, overlap, score in self.matches

@@ -212,6 +212,9 @@ class IngestSettings(_Group):
     index_linger_ms: int = Field(
         1000, ge=0, le=10_000, description="time between two refreshes of index and history, unless much waits"
     )
+    graph_linger_ms: int = Field(
+        100, ge=0, le=10_000, description="time between two steps of graph and change feed, unless much waits"
+    )
     join_limit: int = Field(
         100_000, ge=100, description="waiting embeddings a worker keeps, half of each side; a side with its half pauses"
     )
@@ -230,7 +233,7 @@ class AssignSettings(_Group):
 
     batch_proposals: int = Field(200, ge=1, le=5000, description="proposals decided in one transaction")
     linger_ms: int = Field(
-        40, ge=0, le=1000, description="longest wait for a transaction to fill while proposals keep coming"
+        20, ge=0, le=1000, description="longest wait for a transaction to fill while proposals keep coming"
     )
     window: int = Field(20_000, ge=100, description="recent decisions kept in memory for overlap; > backlog limit")
     enough_members: int = Field(3, ge=1, description="matching members that satisfy the chain guard without the head")

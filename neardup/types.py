@@ -231,8 +231,9 @@ class Proposal:
     """The scored candidates of one image, not yet decided.
 
     `query`: what it asked for, shape (tables + words, 1 + probes), its own code in column 0. `searched_seq`: the search
-    covered every decision up to this one. `candidate_limit`: how deep it went. `matches`: best score first, cut to what
-    an assignment can need. `source`: topic, partition and offset the image was read from.
+    covered every decision up to this one. `candidate_limit`: how deep it went, `cutoff_overlap`: see CandidateList.
+    `matches`: best score first, cut to what an assignment can need. `source`: topic, partition and offset the image was
+    read from.
     """
 
     image_id: ImageId
@@ -243,6 +244,7 @@ class Proposal:
     metadata: Mapping[str, str]
     searched_seq: int
     candidate_limit: int
+    cutoff_overlap: int
     matches: tuple[Match, ...]
     match_threshold: float
     head_bound: float
@@ -300,6 +302,16 @@ class ClusterInfo:
     since: int
     exemplars: int
     merged: tuple[ClusterId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whereabouts:
+    """What a graph that has applied `position`, or more, says of some images: where those are that were decided, and
+    the clusters that hold them."""
+
+    position: Position
+    placements: Mapping[ImageId, Placement]
+    clusters: Mapping[ClusterId, ClusterInfo]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -76,6 +76,7 @@ def _proposals(wiring: Wiring, images: Images, first: int) -> list[Proposal]:
                 metadata={"source": "corpus"},
                 searched_seq=0,
                 candidate_limit=wiring.settings.search.candidate_limit,
+                cutoff_overlap=0,
                 matches=matches,
                 match_threshold=calibration.match_threshold,
                 head_bound=calibration.head_bound,

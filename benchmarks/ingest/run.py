@@ -92,6 +92,8 @@ class _Size:
         if main and "assign" in parts:
             with self._roles.running({"assign": 1, "project": 1}):
                 self._assign()
+            with self._roles.running({"assign": 1}):
+                self._assign_alone()
 
     def _of_all_roles(self, counts: Mapping[str, int], parts: frozenset[str], *, main: bool) -> None:
         with self._roles.running(counts):
@@ -134,7 +136,12 @@ class _Size:
             "decision_p99_ms_at_200": float(np.percentile(paced.latencies, 99)),
         }
 
-    def _one_assign(self, name: str, *, count: int, rate: float = 0) -> Assigned:
+    def _assign_alone(self) -> None:
+        """Nor the projectors: it decides while the graph stands still, half as far as its memory reaches."""
+        alone = self._one_assign("at once, alone", count=self._plan.flood // 2, projected=False)
+        self._report.figures["decisions_per_second_alone"] = alone.middle_rate
+
+    def _one_assign(self, name: str, *, count: int, rate: float = 0, projected: bool = True) -> Assigned:
         self._report.note(f"{self._size:,} images: {count:,} proposals {name}")
         pace = Load(
             name=f"assign {name} {self._size}",
@@ -142,6 +149,7 @@ class _Size:
             rate=rate,
             behind=int((rate or 1_000) * _UNSEEN_SECONDS),
             duplicates=_USUAL_SHARE,
+            projected=projected,
         )
         assigned = assign(self._wiring, self._roles, pace, corpus_size=self._size)
         self._report.figures["lost"] += assigned.undecided

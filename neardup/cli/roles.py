@@ -128,7 +128,7 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
     from indexer.index_projection import IndexProjection
     from neardup.cli.alarms import look_now_and_then
 
-    every = wiring.settings.alarm.every_seconds
+    ingest, every = wiring.settings.ingest, wiring.settings.alarm.every_seconds
     ProjectorProcess(
         wiring.kafka,
         wiring.topics,
@@ -145,9 +145,13 @@ def _project(wiring: Wiring, instance_id: str, stop: threading.Event) -> None:
             "history": lambda: wiring.history,
         },
         # Each step of the index ends in a refresh, which many images should share: the assigner's memory covers what
-        # searches do not find yet. So does each step of the history, which people read.
+        # searches do not find yet. So does each step of the history, which people read. A step of the graph or of the
+        # change feed is several requests, whatever it holds. The cache does not wait: it answers who is whose head.
         batches={"index": 2000, "history": 2000},
-        linger_seconds=dict.fromkeys(("index", "history"), wiring.settings.ingest.index_linger_ms / 1000),
+        linger_seconds={
+            **dict.fromkeys(("index", "history"), ingest.index_linger_ms / 1000),
+            **dict.fromkeys(("graph", "feed"), ingest.graph_linger_ms / 1000),
+        },
         beside={"alarms": partial(look_now_and_then, wiring.suspicious_clusters, every)} if every else {},
         instance_id=instance_id,
         stop=stop,

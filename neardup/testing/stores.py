@@ -7,7 +7,7 @@ from dataclasses import replace
 from neardup.clusters import ClusterState, placement_of, require_consecutive
 from neardup.entries import ClusterMerged, ClusterUnmerged, Decision, Entry, HeadChanged, ImageErased
 from neardup.errors import CacheBehindError, ClusterConflictError
-from neardup.types import ClusterId, ClusterInfo, ImageId, MemberOrder, Page, Placement, Position, Segment
+from neardup.types import ClusterId, ClusterInfo, ImageId, MemberOrder, Page, Placement, Position, Segment, Whereabouts
 
 __all__ = ["InMemoryClusterStore", "InMemoryHeadCache"]
 
@@ -39,6 +39,11 @@ class InMemoryClusterStore:
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
         found = (self._state.placement(image_id) for image_id in image_ids)
         return {placement.image_id: placement for placement in found if placement is not None}
+
+    def whereabouts(self, image_ids: Sequence[ImageId]) -> Whereabouts:
+        position, placements = self.position(), self.placements(image_ids)
+        held = dict.fromkeys(placement.cluster_id for placement in placements.values())
+        return Whereabouts(position=position, placements=placements, clusters=self.clusters(list(held)))
 
     def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
         found = {cluster_id: self._state.cluster(cluster_id) for cluster_id in cluster_ids}

@@ -57,6 +57,7 @@ def make_proposal(image_id: str, **changes: Any) -> Proposal:
         "metadata": {"source": "test"},
         "searched_seq": 7,
         "candidate_limit": 200,
+        "cutoff_overlap": 0,
         "matches": (Match(image_id=ImageId("m"), overlap=3, score=0.1 + 0.2),),
         "match_threshold": 0.5,
         "head_bound": 0.4,

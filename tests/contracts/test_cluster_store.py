@@ -20,7 +20,7 @@ from neardup.errors import ClusterConflictError, InvalidCursorError
 from neardup.ports import ClusterStore
 from neardup.settings import JanusGraphSettings
 from neardup.testing import STEPS, InMemoryClusterStore, entries_of, make_decision, position_of
-from neardup.types import ClusterId, ImageId, Member, Position
+from neardup.types import ClusterId, ImageId, Member, Position, Whereabouts
 
 STEP = st.tuples(st.sampled_from([*["place"] * 5, *STEPS]), st.sampled_from("abcdef"), st.sampled_from("abcdef"))
 
@@ -69,6 +69,9 @@ def assert_equals_fold(store: ClusterStore, entries: Sequence[Entry]) -> None:
     every = sorted({entry.cluster_id for entry in entries if isinstance(entry, Decision)})
     clusters = {cluster_id: info for cluster_id in every if (info := state.cluster(cluster_id))}
     assert store.clusters([*every, ClusterId("unknown")]) == clusters
+    whereabouts = store.whereabouts([*expected, ImageId("never decided")])
+    assert (whereabouts.position, whereabouts.placements) == (store.position(), expected)
+    assert whereabouts.clusters == {info.cluster_id: info for info in clusters.values()}
     for cluster_id in every:
         members, page = list[Member](), store.members(cluster_id, limit=2)
         while page.after is not None:
@@ -82,6 +85,8 @@ def test_empty(store: ClusterStore) -> None:
     assert store.position() == Position()
     assert store.placements([ImageId("a")]) == {}
     assert store.placements([]) == {}
+    nothing = Whereabouts(position=Position(), placements={}, clusters={})
+    assert store.whereabouts([]) == store.whereabouts([ImageId("a")]) == nothing
     assert store.clusters([ClusterId("a")]) == {}
     assert store.members(ClusterId("a")).members == ()
     assert store.members(ClusterId("a")).after is None

@@ -63,6 +63,22 @@ def test_recent_images_meet_by_words_alone(batch: int) -> None:
     assert world.decisions[1].matches[0].overlap == MINIMUM_OVERLAP
 
 
+@pytest.mark.parametrize("batch", [1, 10], ids=["decided-before", "one-batch"])
+def test_recent_images_are_candidates_only_if_a_search_would_have_found_them(batch: int) -> None:
+    """The search is cut after one image, which shares all tables and three words."""
+    world = Pipeline()
+    world.arrive(make_image("found", 0, words=[1, 2, 3]), make_image("cut off", 1, words=[4]))
+    world.project()
+    world.proposer = world.make_proposer(candidate_limit=1)
+    world.propose(make_image("fewer terms", 1, words=[1, 2, 3, 4]))
+    world.propose(make_image("as many terms", 0, words=[2, 3, 4]))
+    world.propose(make_image("more terms", 0, words=[1, 2, 3, 4]))
+    world.propose(make_image("probe", 0, words=[1, 2, 3, 4]))
+    while world.waiting:
+        world.decide(batch)
+    assert {match.image_id for match in world.decisions[-1].matches} == {"found", "more terms"}
+
+
 def test_images_of_the_index_meet_by_words_alone() -> None:
     world = Pipeline()
     words = range(1, MINIMUM_OVERLAP + 1)

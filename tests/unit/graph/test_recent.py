@@ -28,10 +28,13 @@ def remember(recent: RecentImages, name: str, seq: int, value: int = 1) -> None:
 def names(recent: RecentImages, seq: int, *, minimum_overlap: int = 1) -> dict[str, int]:
     """Those after `seq`, whether that many were read or all."""
     asked = query(1, 1, 1, 2)
-    (found,) = recent.after(seq).near([asked], [seq], minimum_overlap=minimum_overlap)
-    _, of_all = recent.after(0).near([query(2, 2, 2, 1), asked], [0, seq], minimum_overlap=minimum_overlap)
-    assert [one.image_id for one in found] == [one.image_id for one in of_all]
-    return {remembered.image_id: remembered.overlap for remembered in found}
+    (found,) = recent.after(seq).near([asked], [seq], [minimum_overlap])
+    _, of_all = recent.after(0).near([query(2, 2, 2, 1), asked], [0, seq], [9, minimum_overlap])
+    assert found.image_ids == of_all.image_ids
+    # Each is remembered with its seq in place of an embedding.
+    seqs = [recent.seq_of(image_id) for image_id in found.image_ids]
+    assert recent.scores(found.rows)[:, :1].ravel().tolist() == seqs
+    return dict(zip(found.image_ids, found.overlap.tolist(), strict=True))
 
 
 def test_empty() -> None:
@@ -61,10 +64,11 @@ def test_words_in_common_count() -> None:
     for seq, (name, code) in enumerate(codes.items(), start=1):
         recent.add(ImageId(name), seq=seq, code=np.array(code, np.uint32), score=np.ones(1, np.float16))
     asked = np.array([[1, 3], [2, 4], [WORD + 5, NO_WORD], [NO_WORD, NO_WORD]], dtype=np.uint32)
-    (near,) = recent.after(0).near([asked], [0], minimum_overlap=1)
-    found = {one.image_id: one for one in near}
-    assert {name: one.overlap for name, one in found.items()} == {"two": 2, "word": 1}
-    np.testing.assert_array_equal(found[ImageId("two")].code, codes["two"])
+    (near,) = recent.after(0).near([asked], [0], [1])
+    assert dict(zip(near.image_ids, near.overlap.tolist(), strict=True)) == {"two": 2, "word": 1}
+    two = recent.get(ImageId("two"))
+    assert two is not None
+    np.testing.assert_array_equal(two.code, codes["two"])
 
 
 def test_the_oldest_is_forgotten() -> None:

@@ -206,3 +206,67 @@ def test_what_was_read_and_finished_is_committed_once(
     member.on_partitions_revoked([])
     member.commit_finished()
     assert committed[2] == {"partition": 3}
+
+
+class Committing(Consumer):
+    """Notes what is committed; fails while `away`."""
+
+    away = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.commits: list[dict[str, int]] = []
+
+    def poll(self, *, timeout_ms: int, max_records: int = 0) -> dict[Any, Any]:
+        return {}
+
+    def commit(self, offsets: dict[str, Any], *, timeout_ms: int) -> None:
+        if self.away:
+            raise KafkaTimeoutError
+        self.commits.append({partition: committed.offset for partition, committed in offsets.items()})
+
+
+@pytest.fixture
+def committing(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> tuple[GroupMember, Committing, list[float]]:
+    now = [100.0]
+    monkeypatch.setattr("neardup.group.time", SimpleNamespace(monotonic=lambda: now[0]))
+    kafka, consumer = Kafka(), Committing()
+    kafka.made = consumer
+    member = GroupMember(kafka, topics=["t"], group="g", instance_id=None, stop=stop)  # type: ignore[arg-type]
+    return member, consumer, now
+
+
+def test_commits_that_follow_one_another_are_made_together(
+    committing: tuple[GroupMember, Committing, list[float]],
+) -> None:
+    member, consumer, now = committing
+    for offset in range(1, 4):
+        member.commit({"a": offset})
+    member.commit({"b": 7})
+    member.poll(timeout_ms=0, max_records=1)
+    assert consumer.commits == [{"a": 1}]
+    now[0] += 0.3
+    member.poll(timeout_ms=0, max_records=1)
+    member.poll(timeout_ms=0, max_records=1)
+    assert consumer.commits == [{"a": 1}, {"a": 3, "b": 7}]
+    member.close()
+
+
+def test_a_member_that_leaves_commits_what_it_can(committing: tuple[GroupMember, Committing, list[float]]) -> None:
+    member, consumer, _ = committing
+    member.commit({"a": 1})
+    member.commit({"a": 2})
+    member.close()
+    assert consumer.commits == [{"a": 1}, {"a": 2}]
+    member.commit({"a": 3})
+    consumer.away = True
+    member.close()
+
+
+def test_what_was_revoked_is_not_committed(committing: tuple[GroupMember, Committing, list[float]]) -> None:
+    member, consumer, _ = committing
+    member.commit({"a": 1})
+    member.commit({"a": 2})
+    member.on_partitions_revoked([])
+    member.close()
+    assert consumer.commits == [{"a": 1}]

@@ -101,6 +101,7 @@ def test_proposals_come_back(image_id: str, matches: list[Match], score: Any, qu
         metadata={"a": "b"},
         searched_seq=5,
         candidate_limit=200,
+        cutoff_overlap=3,
         matches=tuple(matches),
         match_threshold=0.1 + 0.2,
         head_bound=1 / 3,
