@@ -56,8 +56,9 @@ class Load:
 class Assigned:
     """`latencies`: milliseconds from the proposal in the log, by the broker's clock, to the decision in the hands of a
     reader of what is committed; `middle_rate`: decisions a second while between a tenth and nine tenths came; `cpu`:
-    milliseconds a decision by process, until every projection had it if they are waited for; `busy`: the part of the machine's cores that was
-    busy, whoever with; `joined`: images that joined another's cluster; `undecided`: proposals that were not decided."""
+    milliseconds a decision by process, until every projection had it if they are waited for; `busy`: the part of the
+    machine's cores that was busy, whoever with; `joined`: images that joined another's cluster; `undecided`: proposals
+    that were not decided."""
 
     latencies: Times
     middle_rate: float
