@@ -14,7 +14,7 @@ from graph.recent import Remembered
 from graph.said import concerned, said_of
 from graph.standing import Standing
 from graph.world import World
-from neardup.entries import Decision, Entry, Evidence
+from neardup.entries import ASSIGNER, Decision, Entry, Evidence
 from neardup.errors import IncompatibleIndexError, UnavailableError
 from neardup.lsh import overlaps
 from neardup.ports import ClusterStore, PairScorer
@@ -179,7 +179,7 @@ class Decider:
         stays = was is not None and was.cluster_id == assignment.cluster_id
         return Decision(
             seq=self._known.seq + 1,
-            actor="assigner",
+            actor=ASSIGNER,
             proposal_offset=item.offset,
             at_ms=proposal.at_ms,
             image_id=proposal.image_id,

@@ -7,6 +7,7 @@ import structlog
 
 from graph.freshness import Voucher
 from neardup.backoff import BackOff
+from neardup.entries import ASSIGNER
 from neardup.errors import ClusterConflictError, UnavailableError
 from neardup.ports import FollowedLedger, Projection, Vouched
 from neardup.types import Position
@@ -21,16 +22,27 @@ class Projector:
     the projection accepts only the next seq and the slower one reads its position again.
 
     `linger_seconds`: time between two steps, unless a whole batch waits: for a projection whose steps cost much.
+    `prompt`: what a command did is followed by the next step at once, for the assigner answers the next command when
+    the graph shows this one.
     """
 
     def __init__(
-        self, name: str, *, ledger: FollowedLedger, projection: Projection, batch: int, linger_seconds: float = 0.0
+        self,
+        name: str,
+        *,
+        ledger: FollowedLedger,
+        projection: Projection,
+        batch: int,
+        linger_seconds: float = 0.0,
+        prompt: bool = False,
     ) -> None:
         self.name = name
         self._ledger = ledger
         self._projection = projection
         self._batch = batch
         self._linger = linger_seconds
+        self._prompt = prompt
+        self._commanded = False
         self._position: Position | None = None
         self._voucher = Voucher(ledger, projection) if isinstance(projection, Vouched) else None
 
@@ -45,6 +57,7 @@ class Projector:
         if self._voucher is not None:
             self._voucher.before_reading()
         entries = self._ledger.read(after=position, limit=self._batch)
+        self._commanded = any(entry.actor != ASSIGNER for _, entry in entries)
         if entries:
             upto = entries[-1][0]
             try:
@@ -71,5 +84,5 @@ class Projector:
                 _log.warning("engine unavailable, waiting", projection=self.name, error=str(exc))
             else:
                 back_off.reset()
-                lingers = 0 < applied < self._batch
+                lingers = 0 < applied < self._batch and not (self._prompt and self._commanded)
                 delay = max(0.0, begun + self._linger - time.monotonic()) if lingers else 0.0

@@ -117,6 +117,7 @@ class ProjectorProcess:
                 projection=make(),
                 batch=self._batches.get(name, _BATCH),
                 linger_seconds=self._linger_seconds.get(name, 0.0),
+                prompt=name == "graph",
             ).run(wait)
         except Exception as exc:  # noqa: BLE001 - raised again by run
             self._failure = exc

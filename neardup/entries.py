@@ -10,6 +10,7 @@ from typing import Final, Literal
 from neardup.types import ClusterId, ImageId, Match, Source
 
 __all__ = [
+    "ASSIGNER",
     "NOT_SAID",
     "Barred",
     "ClusterMerged",
@@ -31,6 +32,9 @@ __all__ = [
     "clusters_of",
     "images_of",
 ]
+
+ASSIGNER: Final = "assigner"
+"""The actor of what nobody commanded."""
 
 Rule = Literal[
     "no-candidate",

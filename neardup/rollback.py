@@ -10,6 +10,7 @@ from itertools import groupby
 from neardup.clusters import ClusterState
 from neardup.commands import LARGEST_MOVE, Move
 from neardup.entries import (
+    ASSIGNER,
     NOT_SAID,
     ClusterMerged,
     ClusterUnmerged,
@@ -25,9 +26,7 @@ from neardup.regrouping import Cell, Change, Regrouping
 from neardup.types import ClusterId, ImageId
 from neardup.verdicts import Verdicts
 
-__all__ = ["ASSIGNER", "Plan", "plan_back_to", "plan_without"]
-
-ASSIGNER = "assigner"
+__all__ = ["Plan", "plan_back_to", "plan_without"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

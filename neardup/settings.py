@@ -213,7 +213,7 @@ class IngestSettings(_Group):
         1000, ge=0, le=10_000, description="time between two refreshes of index and history, unless much waits"
     )
     graph_linger_ms: int = Field(
-        100, ge=0, le=10_000, description="time between two steps of graph and change feed, unless much waits"
+        250, ge=0, le=10_000, description="time between two steps of graph and change feed, unless much waits"
     )
     join_limit: int = Field(
         100_000, ge=100, description="waiting embeddings a worker keeps, half of each side; a side with its half pauses"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from neardup.entries import (
+    ASSIGNER,
     ClusterMerged,
     ClusterQuarantined,
     ClusterUnmerged,
@@ -21,8 +22,6 @@ from neardup.entries import (
 
 __all__ = ["said_by", "sentence_of"]
 
-_ASSIGNER: Final = "assigner"
-
 
 def sentence_of(entry: Entry) -> str:
     """What an entry says, in one line, without its seq, its time and who said it."""
@@ -31,7 +30,7 @@ def sentence_of(entry: Entry) -> str:
 
 def said_by(actor: str, reason: str | None) -> str:
     """Who said it and why, to be put behind a sentence; nothing for the assigner."""
-    return "" if actor == _ASSIGNER else f"  [{actor}{': ' + reason if reason else ''}]"
+    return "" if actor == ASSIGNER else f"  [{actor}{': ' + reason if reason else ''}]"
 
 
 def _decided(entry: Decision) -> str:

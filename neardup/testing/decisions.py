@@ -5,6 +5,7 @@ from typing import Any
 
 from neardup.clusters import ClusterState
 from neardup.entries import (
+    ASSIGNER,
     ClusterMerged,
     ClusterQuarantined,
     ClusterUnmerged,
@@ -52,7 +53,7 @@ def make_decision(seq: int, image_id: str, cluster_id: str, **changes: Any) -> D
         "indexed": True,
         "evidence": Evidence(**evidence),
         "proposal_offset": seq - 1,
-        "actor": "assigner",
+        "actor": ASSIGNER,
         "at_ms": 1_700_000_000_000 + seq,
     } | {name: value for name, value in changes.items() if name not in _EVIDENCE}
     return Decision(seq=seq, image_id=ImageId(image_id), cluster_id=ClusterId(cluster_id), **values)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 
 from neardup.clusters import ClusterState
 from neardup.commands import Move
-from neardup.entries import NOT_SAID, Decision, Entry, NotMoved, images_of
-from neardup.rollback import ASSIGNER, Plan
+from neardup.entries import ASSIGNER, NOT_SAID, Decision, Entry, NotMoved, images_of
+from neardup.rollback import Plan
 from neardup.types import ClusterId, ImageId
 from tests.unit.graph.pipeline import Pipeline
 

@@ -5,7 +5,7 @@ import pytest
 from graph.projector import Projector
 from neardup.entries import Entry
 from neardup.errors import ClusterConflictError, ClusterStoreUnavailableError, LogUnavailableError
-from neardup.testing import InMemoryClusterStore, InMemoryLedger, ledger_of, position_of
+from neardup.testing import InMemoryClusterStore, InMemoryLedger, ledger_of, make_decision, position_of
 from neardup.types import Position
 
 DECISIONS = ledger_of([("a", "a"), ("b", "a"), ("c", "c"), ("d", "c"), ("b", "c")])
@@ -92,6 +92,24 @@ def test_a_conflict_is_read_again(ledger: InMemoryLedger, store: FlakyStore) -> 
     projector = Projector("graph", ledger=ledger, projection=store, batch=200)
     store.errors = [ClusterConflictError("the applied seq is 7")]
     assert [projector.step(), projector.step(), projector.step()] == [0, 5, 0]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "actor", "lingers"), [(True, "somebody", 0), (True, "assigner", 1), (False, "somebody", 1)]
+)
+def test_it_lingers_between_two_steps_but_not_after_a_command(
+    ledger: InMemoryLedger, store: FlakyStore, prompt: bool, actor: str, lingers: int
+) -> None:
+    delays: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        delays.append(seconds)
+        return len(delays) > 3
+
+    ledger.writer().append([make_decision(6, "e", "e", actor=actor)])
+    Projector("graph", ledger=ledger, projection=store, batch=5, linger_seconds=100, prompt=prompt).run(wait)
+    # A whole batch, the last entry, nothing more.
+    assert [delay > 0 for delay in delays] == [False, False, bool(lingers), False]
 
 
 def test_runs_until_told_to_stop_and_waits_longer_each_time(ledger: InMemoryLedger, store: FlakyStore) -> None:
