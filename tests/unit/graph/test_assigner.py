@@ -79,6 +79,19 @@ def test_recent_images_are_candidates_only_if_a_search_would_have_found_them(bat
     assert {match.image_id for match in world.decisions[-1].matches} == {"found", "more terms"}
 
 
+@pytest.mark.parametrize("batch", [1, 20], ids=["decided-before", "one-batch"])
+def test_of_many_recent_images_the_best_are_told(batch: int) -> None:
+    """Twelve steps from one that matches to the opposite of the probe; all share words."""
+    world = Pipeline()
+    words = range(1, MINIMUM_OVERLAP + 1)
+    for step in range(12, 0, -1):
+        world.propose(make_image(f"{step:02}", step, words=words))
+    world.propose(make_image("probe", 0, words=words))
+    while world.waiting:
+        world.decide(batch)
+    assert [match.image_id for match in world.decisions[-1].matches] == [f"{step:02}" for step in range(1, 11)]
+
+
 def test_images_of_the_index_meet_by_words_alone() -> None:
     world = Pipeline()
     words = range(1, MINIMUM_OVERLAP + 1)
