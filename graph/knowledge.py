@@ -33,7 +33,6 @@ class Knowledge:
         self._search = search
         self._clock = clock
         self._placed = RecentPlacements()
-        self._applied = past.last.seq
         # What the graph must show: it was relied on up to here. A graph that goes back is being made again.
         self._shown = past.last.seq
         self._placements: Mapping[ImageId, Placement] = {}
@@ -41,11 +40,11 @@ class Knowledge:
 
     def require_within(self, window: int) -> None:
         """Raises ClusterStoreUnavailableError while the graph is further behind than `window` entries."""
-        if self.seq - self._applied > window:
-            self._applied = self._await_graph(self._shown)
-        if self.seq - self._applied > window:
+        if self.seq - self._shown > window:
+            self._shown = self._await_graph(self._shown)
+        if self.seq - self._shown > window:
             raise ClusterStoreUnavailableError(
-                f"the graph is {self.seq - self._applied} decisions behind the ledger; deciding waits for it"
+                f"the graph is {self.seq - self._shown} decisions behind the ledger; deciding waits for it"
             )
 
     def await_all(self) -> None:
@@ -55,13 +54,12 @@ class Knowledge:
     def read(self, image_ids: Iterable[ImageId], probes: Iterable[ImageId]) -> None:
         """Read where these images are, the clusters that hold them, and those of the probes' own names: what
         `placement` and `cluster` are asked for next. One request, unless a probe was decided before."""
-        # By what was read last, for what is forgotten must be read.
-        self._placed.forget(self._applied)
+        # By what the graph must show, for what is forgotten must be read.
+        self._placed.forget(self._shown)
         unknown = [image_id for image_id in image_ids if self._placed.placement(image_id) is None]
         while (found := self._store.whereabouts(unknown)).position.seq < self._shown:
             self._await_graph(self._shown)
-        self._applied = found.position.seq
-        self._shown = max(self._shown, self._applied)
+        self._shown = found.position.seq
         self._placements, self._clusters = found.placements, found.clusters
         # A cluster of an image's own name is there only if the image was decided before, or has such a name as
         # `free_cluster_id` gives. Most images are new, and to read what is not there costs the graph as much.
