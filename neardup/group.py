@@ -10,6 +10,7 @@ import structlog
 from kafka import ConsumerRebalanceListener, TopicPartition
 from kafka.consumer.fetcher import ConsumerRecord
 from kafka.coordinator.assignors.range import RangePartitionAssignor
+from kafka.errors import CommitFailedError, RebalanceInProgressError
 from kafka.structs import OffsetAndMetadata
 
 from neardup.backoff import BackOff
@@ -208,7 +209,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> None:
         """Commit the offsets to read next: at once, or with a `poll` that comes `_COMMIT_SECONDS` after the commit
-        before. Raises LogUnavailableError, FencedError."""
+        before. While the group is rebalanced nothing is committed, and whoever gets the partitions reads the records
+        again. Raises LogUnavailableError, FencedError."""
         self._uncommitted |= offsets
         self._commit_if_due()
 
@@ -217,11 +219,14 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             self._commit_now()
 
     def _commit_now(self) -> None:
-        with kafka_errors(f"committing as {self._group}"):
-            self.consumer.commit(
-                {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._uncommitted.items()},
-                timeout_ms=10_000,
-            )
+        offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._uncommitted.items()}
+        try:
+            with kafka_errors(f"committing as {self._group}"):
+                self.consumer.commit(offsets, timeout_ms=10_000)
+        except LogUnavailableError as exc:
+            if not isinstance(exc.__cause__, CommitFailedError | RebalanceInProgressError):
+                raise
+            _log.info("offsets not committed, their records will be read again", group=self._group, error=str(exc))
         self._uncommitted = {}
         self._commit_at = time.monotonic() + _COMMIT_SECONDS
 

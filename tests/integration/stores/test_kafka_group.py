@@ -5,7 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
+from kafka import TopicPartition
+from kafka.consumer.fetcher import ConsumerRecord
 from kafka.net.connection import KafkaConnection
+from structlog.testing import capture_logs
 
 from neardup.group import GroupMember
 from neardup.kafka import Kafka
@@ -28,11 +31,11 @@ def kafka(engine_settings: EngineSettings) -> Iterator[tuple[Kafka, Topics]]:
 
 
 @pytest.fixture
-def join(kafka: tuple[Kafka, Topics]) -> Iterator[Callable[[int], GroupMember]]:
+def make(kafka: tuple[Kafka, Topics]) -> Iterator[Callable[[int], GroupMember]]:
     members: list[GroupMember] = []
     client, topics = kafka
 
-    def make(linger_ms: int) -> GroupMember:
+    def one(linger_ms: int) -> GroupMember:
         member = GroupMember(
             client,
             topics=[topics.images],
@@ -42,13 +45,22 @@ def join(kafka: tuple[Kafka, Topics]) -> Iterator[Callable[[int], GroupMember]]:
             linger_ms=linger_ms,
         )
         members.append(member)
+        return member
+
+    yield one
+    for member in members:
+        member.close()
+
+
+@pytest.fixture
+def join(make: Callable[[int], GroupMember]) -> Callable[[int], GroupMember]:
+    def one(linger_ms: int) -> GroupMember:
+        member = make(linger_ms)
         while not member.assigned:
             member.poll(timeout_ms=100, max_records=10)
         return member
 
-    yield make
-    for member in members:
-        member.close()
+    return one
 
 
 def test_while_nothing_comes_the_brokers_are_hardly_asked(
@@ -94,3 +106,36 @@ def test_records_that_keep_coming_are_read_in_batches(
     thread.join()
     assert done.is_set()
     assert len(batches) <= 20
+
+
+def test_a_commit_that_meets_a_rebalance_is_dropped_and_its_records_are_read_again(
+    join: Callable[[int], GroupMember], make: Callable[[int], GroupMember], kafka: tuple[Kafka, Topics]
+) -> None:
+    client, topics = kafka
+    producer = client.producer()
+    for number in range(40):
+        producer.send(topics.images, key=b"x", value=b"%d" % number, partition=number % 2)
+    producer.flush()
+    producer.close()
+    first, busy = join(20), make(20)
+    while not busy.assigned:
+        first.poll(timeout_ms=100, max_records=100)
+        busy.poll(timeout_ms=100, max_records=100)
+    read: list[ConsumerRecord] = []
+    while len(read) < 20:
+        read += first.poll(timeout_ms=100, max_records=100)
+    # The third must wait for the busy one, and so must the first once it knows.
+    third, revoked = make(20), threading.Event()
+    first.on_revoked = lambda _: revoked.set()
+    while not revoked.is_set():
+        third.poll(timeout_ms=100, max_records=100)
+        first.poll(timeout_ms=100, max_records=100)
+    with capture_logs() as logs:
+        first.commit({TopicPartition(record.topic, record.partition): record.offset + 1 for record in read})
+    assert [entry["event"] for entry in logs] == ["offsets not committed, their records will be read again"]
+    again: set[bytes] = set()
+    deadline = time.monotonic() + 30
+    while len(again) < 40 and time.monotonic() < deadline:
+        for member in (first, busy, third):
+            again |= {record.value for record in member.poll(timeout_ms=100, max_records=100)}
+    assert again == {b"%d" % number for number in range(40)}
