@@ -102,11 +102,7 @@ class JanusGraphClusterStore:
 
     def placements(self, image_ids: Sequence[ImageId]) -> dict[ImageId, Placement]:
         uids = [self._names.image_uid(image_id) for image_id in dict.fromkeys(image_ids)]
-        found = (
-            placement
-            for start in range(0, len(uids), _IDS_A_REQUEST)
-            for placement in self._placements("uid", uids[start : start + _IDS_A_REQUEST])
-        )
+        found = (placement for part in _parts(uids) for placement in self._placements("uid", part))
         return {placement.image_id: placement for placement in found}
 
     def whereabouts(self, image_ids: Sequence[ImageId]) -> Whereabouts:
@@ -116,14 +112,10 @@ class JanusGraphClusterStore:
         position: Position | None = None
         placements: list[Placement] = []
         clusters: list[ClusterInfo] = []
-        for start in range(0, len(uids), _IDS_A_REQUEST):
+        for part in _parts(uids):
             of_position, of_images, of_clusters = self._gremlin.run(
                 "whereabouts",
-                {
-                    "uids": uids[start : start + _IDS_A_REQUEST],
-                    "projection": self._names.projection_uid,
-                    "member": self._names.member,
-                },
+                {"uids": part, "projection": self._names.projection_uid, "member": self._names.member},
             )
             # What was read afterwards has at least this.
             position = position or _position(of_position)
@@ -138,14 +130,12 @@ class JanusGraphClusterStore:
 
     def clusters(self, cluster_ids: Sequence[ClusterId]) -> dict[ClusterId, ClusterInfo]:
         asked = {self._names.cluster_uid(cluster_id): cluster_id for cluster_id in cluster_ids}
-        uids = list(asked)
-        found: dict[ClusterId, ClusterInfo] = {}
-        for start in range(0, len(uids), _IDS_A_REQUEST):
-            for row in self._gremlin.run(
-                "clusters", {"uids": uids[start : start + _IDS_A_REQUEST], "projection": self._names.projection_uid}
-            ):
-                found[asked[row[0]]] = _cluster(row[1:])
-        return found
+        rows = (
+            row
+            for part in _parts(list(asked))
+            for row in self._gremlin.run("clusters", {"uids": part, "projection": self._names.projection_uid})
+        )
+        return {asked[row[0]]: _cluster(row[1:]) for row in rows}
 
     def segments(self, cluster_id: ClusterId) -> tuple[Segment, ...]:
         rows = self._gremlin.run(
@@ -213,12 +203,12 @@ class JanusGraphClusterStore:
             seqs = range(start, min(start + _IDS_A_REQUEST, last + 1))
             yield from self._placements("walk_uid", [self._names.walk_uid(seq) for seq in seqs])
 
-    def _placements(self, lookup: str, uids: Sequence[str]) -> list[Placement]:
+    def _placements(self, lookup: str, uids: list[str]) -> list[Placement]:
         rows = self._gremlin.run(
             "placements",
             {
                 "lookup": lookup,
-                "uids": list(uids),
+                "uids": uids,
                 "projection": self._names.projection_uid,
                 "member": self._names.member,
                 "isolated": lookup == "walk_uid",
@@ -257,6 +247,12 @@ class JanusGraphClusterStore:
 
     def _cluster(self, cluster_id: ClusterId) -> tuple[str, str]:
         return self._names.cluster_uid(cluster_id), cluster_id
+
+
+def _parts(uids: Sequence[str]) -> Iterator[list[str]]:
+    """What one request asks for at most."""
+    for start in range(0, len(uids), _IDS_A_REQUEST):
+        yield list(uids[start : start + _IDS_A_REQUEST])
 
 
 def _position(row: Sequence[Any]) -> Position:

@@ -10,6 +10,7 @@ from graph.history import LedgerDocument, document_body, document_of_body
 from neardup.errors import SearchUnavailableError
 from neardup.types import ClusterId, ImageId, Member
 from opensearch_templates.connection import part_failed, search_errors
+from opensearch_templates.multi_search import hits_of, multi_search
 
 __all__ = ["LedgerSearch", "Query", "all_of", "standing_at", "up_to"]
 
@@ -59,16 +60,16 @@ class LedgerSearch:
         found: dict[Any, Mapping[str, Any]] = {}
         for start in range(0, len(wanted), _QUESTIONS_A_REQUEST):
             asked = wanted[start : start + _QUESTIONS_A_REQUEST]
-            lines: list[Mapping[str, Any]] = []
-            for name in asked:
-                query = all_of({"term": {field: name}}, up_to(seq))
-                lines += [{}, {"query": query, "size": 1, "sort": [{"seq": "desc"}], "_source": ["root", "head"]}]
-            with search_errors("reading the history"):
-                answers = self._client.msearch(index=self._index, body=lines)["responses"]
+            newest = {"size": 1, "sort": [{"seq": "desc"}], "_source": ["root", "head"]}
+            answers = multi_search(
+                self._client,
+                self._index,
+                [newest | {"query": all_of({"term": {field: name}}, up_to(seq))} for name in asked],
+                doing="reading the history",
+                wanted=["hits.hits._source"],
+            )
             for name, answer in zip(asked, answers, strict=True):
-                if "error" in answer:
-                    raise part_failed("reading the history", answer["error"])
-                for hit in answer["hits"]["hits"]:
+                for hit in hits_of(answer):
                     found[name] = hit["_source"]
         return found
 

@@ -1,16 +1,15 @@
 """Reading an index to check it: every id it holds, and whether searches really find what they should."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from opensearchpy import OpenSearch
 from opensearchpy.helpers import scan
 
-from neardup.errors import SearchUnavailableError
 from neardup.lsh import terms
 from neardup.types import ImageId, IndexedImage
-from opensearch_templates.connection import part_failed, search_errors
+from opensearch_templates.connection import search_errors
+from opensearch_templates.multi_search import multi_search
 from opensearch_templates.names import IndexNames
 
 __all__ = ["found_by_terms", "indexed_ids", "terms_body"]
@@ -37,16 +36,15 @@ def terms_body(image: IndexedImage) -> dict[str, Any]:
 def found_by_terms(client: OpenSearch, names: IndexNames, images: Sequence[IndexedImage]) -> dict[ImageId, bool]:
     """Whether a search for all terms of an image finds it. Raises SearchUnavailableError."""
     found: dict[ImageId, bool] = {}
-    header = json.dumps({"index": names.read, "allow_partial_search_results": False})
     for start in range(0, len(images), _SEARCHES_AT_ONCE):
         part = images[start : start + _SEARCHES_AT_ONCE]
-        lines = [line for image in part for line in (header, json.dumps(terms_body(image)))]
-        with search_errors("searching for the terms of images"):
-            answers: Sequence[Mapping[str, Any]] = client.msearch(body="\n".join(lines) + "\n")["responses"]
+        answers = multi_search(
+            client,
+            names.read,
+            [terms_body(image) for image in part],
+            doing="searching for the terms of images",
+            wanted=["hits.total"],
+        )
         for image, answer in zip(part, answers, strict=True):
-            if "error" in answer:
-                raise part_failed("searching for the terms of images", answer["error"])
-            if answer["timed_out"] or answer["_shards"]["failed"]:
-                raise SearchUnavailableError(f"OpenSearch answered for a part of its shards only: {answer['_shards']}")
             found[image.image_id] = bool(answer["hits"]["total"]["value"])
     return found

@@ -1,6 +1,5 @@
 """Candidate search on OpenSearch."""
 
-import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -10,8 +9,9 @@ from opensearchpy import OpenSearch
 
 from neardup.errors import SearchUnavailableError
 from neardup.types import CandidateList, Half, ImageId, IndexedImage, Position, Probe
-from opensearch_templates.connection import part_failed, search_errors
+from opensearch_templates.connection import search_errors
 from opensearch_templates.documents import image_of_fields, scores_of_fields
+from opensearch_templates.multi_search import hits_of, multi_search
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position
 from query.overlap import (
@@ -20,7 +20,6 @@ from query.overlap import (
     candidate_list,
     count_bodies,
     found,
-    hits_of,
     images_body,
     indexed_body,
     overlap_body,
@@ -121,17 +120,7 @@ class OpenSearchCandidateSearch:
             yield from (hit["fields"] for hit in hits_of(answer))
 
     def _multi_search(self, bodies: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        header = json.dumps({"index": self._names.read, "allow_partial_search_results": False})
-        lines = [line for body in bodies for line in (header, json.dumps(body))]
-        with search_errors("searching"):
-            answer = self._client.msearch(body="\n".join(lines) + "\n", params={"filter_path": ANSWER})
-        for part in answer["responses"]:
-            if "error" in part:
-                raise part_failed("searching", part["error"])
-            if part["timed_out"] or part["_shards"]["failed"]:
-                raise SearchUnavailableError(f"OpenSearch answered for a part of its shards only: {part['_shards']}")
-        responses: list[Mapping[str, Any]] = answer["responses"]
-        return responses
+        return multi_search(self._client, self._names.read, bodies, doing="searching", wanted=ANSWER)
 
 
 def _lists(

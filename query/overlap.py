@@ -14,6 +14,7 @@ from elasticsearch_dsl import Q, Search
 from neardup.ports import LARGEST_LIMIT
 from neardup.types import CandidateList, Half, ImageId, Probe, SearchFilter
 from opensearch_templates.documents import IMAGE_FIELDS, label
+from opensearch_templates.multi_search import hits_of
 
 __all__ = [
     "ANSWER",
@@ -21,7 +22,6 @@ __all__ = [
     "candidate_list",
     "count_bodies",
     "found",
-    "hits_of",
     "images_body",
     "indexed_body",
     "overlap_body",
@@ -29,11 +29,8 @@ __all__ = [
 
 CANDIDATES_A_REQUEST = 8_000
 """The most candidates asked for at once, by as many probes as that gives."""
-ANSWER: Final = ",".join(
-    f"responses.{part}"
-    for part in ("took", "timed_out", "_shards", "error", "hits.total", "hits.hits.sort", "hits.hits.fields")
-)
-"""What is wanted of the answer to several searches."""
+ANSWER: Final = ("took", "hits.total", "hits.hits.sort", "hits.hits.fields")
+"""What is read of an answer."""
 
 
 def overlap_body(probe: Probe, *, limit: int, minimum_overlap: int = 1) -> dict[str, Any]:
@@ -110,12 +107,6 @@ def candidate_list(
         searched_documents=searched_documents,
         took_ms=float(response["took"]),
     )
-
-
-def hits_of(response: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The hits of one answer. Where there are none, `ANSWER` leaves nothing of them."""
-    hits: Sequence[Mapping[str, Any]] = response.get("hits", {}).get("hits", ())
-    return hits
 
 
 def _overlap_query(probe: Probe) -> Any:
