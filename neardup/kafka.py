@@ -1,6 +1,5 @@
 """Kafka clients with this project's settings: the one place that knows how to reach the brokers."""
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -11,15 +10,12 @@ from kafka.errors import (
     InvalidProducerEpochError,
     InvalidSessionTimeoutError,
     KafkaError,
-    KafkaTimeoutError,
     ProducerFencedError,
     TransactionalIdAuthorizationFailedError,
 )
-from kafka.net.compat import KafkaNetClient
-from kafka.net.manager import KafkaConnectionManager
-from kafka.net.selector import NetworkSelector
 
 from neardup.errors import ConfigError, FencedError, LogUnavailableError
+from neardup.kafka_repairs import PatientCoordinator, client
 from neardup.settings import KafkaSettings
 
 __all__ = [
@@ -36,7 +32,6 @@ __all__ = [
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 ANSWER_MS = 5000
 """How long the brokers may take to answer a question about offsets."""
-_LONGEST_CALL_SECONDS = 30.0
 _CLOSE_MS = 5000
 _DURABLE_SECONDS = 30.0
 _BATCH_BYTES = 512 * 1024
@@ -64,50 +59,6 @@ def kafka_errors(doing: str) -> Iterator[None]:
         raise family(f"{doing}: {type(exc).__name__}: {exc}") from exc
 
 
-class BoundedSelector(NetworkSelector):  # type: ignore[misc]
-    """The client's event loop, whose callers wait at most `longest_call_seconds` for it.
-
-    kafka-python 3.0 waits without end for its own event loop, whatever time-out a call was given (its issue 3121); a
-    loop that lost a task then hangs the caller for good. Raises KafkaTimeoutError; the client may be of no more use.
-    """
-
-    longest_call_seconds = _LONGEST_CALL_SECONDS
-
-    def run(self, coro: Any, *args: Any) -> Any:
-        """The result of a coroutine of the event loop."""
-        if self._io_thread is None or self._io_thread is threading.current_thread():
-            return super().run(coro, *args)
-        done = threading.Event()
-        future = self.call_soon_with_future(coro, *args)
-        future.add_both(lambda _: done.set())
-        if not done.wait(self.longest_call_seconds):
-            raise KafkaTimeoutError(f"the Kafka client did not answer within {self.longest_call_seconds:.0f} s")
-        if future.exception is not None:
-            raise future.exception
-        return future.value
-
-
-class PatientConnections(KafkaConnectionManager):  # type: ignore[misc]
-    """The client's connections, that back off also from a broker which takes connections and breaks them.
-
-    kafka-python 3.0 forgets how often connecting failed as soon as the socket is open, although nobody has answered
-    yet: it then tries again at once, without end.
-    """
-
-    def reset_backoff(self, node_id: Any) -> None:
-        """Called when a node was connected."""
-        connection = self._conns.get(node_id)
-        if connection is None or connection.init_future.succeeded():
-            super().reset_backoff(node_id)
-        else:
-            self.update_backoff(node_id)
-
-
-def _client(**config: Any) -> KafkaNetClient:
-    net = BoundedSelector(**config)
-    return KafkaNetClient(net=net, manager=PatientConnections(net, **config))
-
-
 class Kafka:
     """Makes clients for one cluster."""
 
@@ -116,7 +67,7 @@ class Kafka:
             "bootstrap_servers": bootstrap_servers.split(","),
             "security_protocol": settings.security_protocol,
             "reconnect_backoff_max_ms": 1000,
-            "kafka_client": _client,
+            "kafka_client": client,
         }
         if settings.sasl_mechanism:
             self._connection |= {
@@ -147,7 +98,7 @@ class Kafka:
     def consumer(self, **config: Any) -> KafkaConsumer:
         """A consumer of committed records from the earliest on, that commits only when told to."""
         with kafka_errors("connecting to Kafka"):
-            return KafkaConsumer(
+            consumer = KafkaConsumer(
                 **self._connection
                 | {
                     "metrics_enabled": False,
@@ -165,6 +116,9 @@ class Kafka:
                 }
                 | config
             )
+            # There is no setting for it.
+            consumer._coordinator.__class__ = PatientCoordinator
+            return consumer
 
     def admin(self) -> KafkaAdminClient:
         """An administration client."""

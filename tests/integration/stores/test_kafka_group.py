@@ -139,3 +139,12 @@ def test_a_commit_that_meets_a_rebalance_is_dropped_and_its_records_are_read_aga
         for member in (first, busy, third):
             again |= {record.value for record in member.poll(timeout_ms=100, max_records=100)}
     assert again == {b"%d" % number for number in range(40)}
+
+
+def test_what_was_joined_between_two_polls_is_kept(make: Callable[[int], GroupMember]) -> None:
+    member = make(20)
+    deadline = time.monotonic() + 10
+    while not member.assigned and time.monotonic() < deadline:
+        member.poll(timeout_ms=0, max_records=10)
+        time.sleep(0.3)
+    assert member.assigned

@@ -8,7 +8,8 @@ from kafka.errors import KafkaConnectionError, KafkaTimeoutError
 from kafka.future import Future
 
 from neardup.errors import LogUnavailableError
-from neardup.kafka import BoundedSelector, Outgoing, PatientConnections, RenewedConsumer, RenewedProducer
+from neardup.kafka import Outgoing, RenewedConsumer, RenewedProducer
+from neardup.kafka_repairs import BoundedSelector, PatientConnections
 
 
 @pytest.fixture
