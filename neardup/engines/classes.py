@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from neardup.engines.engine import Site
-from neardup.engines.java import JVM_FLAGS, make_folder, may_enter, unprivileged
+from neardup.engines.java import JVM_FLAGS, SERIAL, make_folder, may_enter, unprivileged
 from neardup.engines.state import exclusive
 
 __all__ = ["archive_flags", "keep", "record_folder"]
@@ -65,7 +65,7 @@ def _has_base(java: Path, base: Path) -> bool:
     with exclusive(base.parent / ".lock"):
         if not base.exists():
             draft = base.with_suffix(".draft")
-            command = [str(java), *JVM_FLAGS, "-Xshare:dump", f"-XX:SharedArchiveFile={draft}"]
+            command = [str(java), *JVM_FLAGS, SERIAL, "-Xshare:dump", f"-XX:SharedArchiveFile={draft}"]
             answer = subprocess.run(command, capture_output=True, check=False, timeout=_BASE_SECONDS)
             if answer.returncode != 0 or not draft.exists():
                 return False

@@ -82,6 +82,9 @@ def _prepare(site: Site) -> Launch:
         argv=(
             str(java),
             *JVM_FLAGS,
+            # What BerkeleyJE caches comes and goes: the serial collector would stop for a second every few minutes.
+            "-XX:+UseG1GC",
+            "-XX:MaxGCPauseMillis=20",
             *archive_flags(site, java, classpath),
             "-Xms128m",
             "-Xmx1g",

@@ -11,11 +11,10 @@ from typing import Final
 from neardup.engines.state import exclusive
 from neardup.errors import ConfigError
 
-__all__ = ["JVM_FLAGS", "Account", "find_java", "java_for", "make_folder", "may_enter", "unprivileged"]
+__all__ = ["JVM_FLAGS", "SERIAL", "Account", "find_java", "java_for", "make_folder", "may_enter", "unprivileged"]
 
 JVM_FLAGS: Final = (
     "-XX:+IgnoreUnrecognizedVMOptions",
-    "-XX:+UseSerialGC",
     "-XX:+UseCompactObjectHeaders",
     "-XX:Tier4InvocationThreshold=20000",
     "-XX:Tier4MinInvocationThreshold=4000",
@@ -24,8 +23,11 @@ JVM_FLAGS: Final = (
     "-XX:+ExitOnOutOfMemoryError",
     "-Dfile.encoding=UTF-8",
 )
-"""For small heaps on few cores. Compact headers came with JDK 25; an older one ignores the flag. The thresholds, four
-times the default, keep the optimising compiler out of the start (a third less CPU time); hot code still gets it."""
+"""Compact headers came with JDK 25; an older one ignores the flag. The thresholds, four times the default, keep the
+optimising compiler out of the start (a third less CPU time); hot code still gets it."""
+
+SERIAL: Final = "-XX:+UseSerialGC"
+"""The collector for small heaps on few cores."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

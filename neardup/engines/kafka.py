@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from neardup.engines.artifacts import load_lock
 from neardup.engines.classes import archive_flags
 from neardup.engines.engine import Engine, Site
-from neardup.engines.java import JVM_FLAGS, java_for
+from neardup.engines.java import JVM_FLAGS, SERIAL, java_for
 from neardup.engines.loopback import is_listening
 from neardup.engines.processes import Launch
 from neardup.errors import ConfigError, LogUnavailableError
@@ -75,14 +75,17 @@ def _prepare(site: Site) -> Launch:
         f"log.dirs={site.data}\n"
     )
     if not (site.data / "meta.properties").exists():
-        _format([str(java), "-Xmx128m", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-cp", classpath], site)
+        _format([str(java), "-Xmx128m", "-XX:TieredStopAtLevel=1", SERIAL, "-cp", classpath], site)
     return Launch(
         argv=(
             str(java),
             *JVM_FLAGS,
+            SERIAL,
             *archive_flags(site, java, classpath),
-            "-Xms128m",
+            "-Xms192m",
             "-Xmx512m",
+            # Whoever commits a transaction waits for a collection, so let there be few.
+            "-Xmn96m",
             "-Dorg.slf4j.simpleLogger.showDateTime=true",
             "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd'T'HH:mm:ss.SSS",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",

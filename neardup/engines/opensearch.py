@@ -9,7 +9,7 @@ from typing import Final
 from neardup.engines.artifacts import Artifact, load_lock
 from neardup.engines.classes import archive_flags, record_folder
 from neardup.engines.engine import Engine, Site
-from neardup.engines.java import JVM_FLAGS, Account, java_for, may_enter, unprivileged
+from neardup.engines.java import JVM_FLAGS, SERIAL, Account, java_for, may_enter, unprivileged
 from neardup.engines.processes import Launch
 from neardup.engines.state import exclusive
 from neardup.errors import ConfigError, SearchUnavailableError
@@ -57,6 +57,7 @@ def _prepare(site: Site) -> Launch:
         argv=(
             str(java),
             *JVM_FLAGS,
+            SERIAL,
             *archive_flags(site, java, classpath),
             "-Xms256m",
             "-Xmx1g",
