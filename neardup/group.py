@@ -24,6 +24,7 @@ _log = structlog.get_logger("group")
 _T = TypeVar("_T")
 _TOPICS_WITHIN_SECONDS = 15.0
 _QUIET_SECONDS = 20.0
+_UNANSWERED = 3
 _ASK_ENDS_SECONDS = 1.0
 _ENOUGH_BYTES = 64 * 1024
 _IDLE_WAIT_MS = 500
@@ -78,6 +79,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._watchdog = Watchdog(group)
         self._quiet_since = time.monotonic()
         self._behind = False
+        self._unanswered = 0
         self._linger_ms = linger_ms
         self._lingers = False
         self._idle_at = 0.0
@@ -134,7 +136,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             return []
         records = [record for of_partition in polled.values() for record in of_partition]
         if records:
-            self._quiet_since, self._behind = time.monotonic(), False
+            self._quiet_since, self._behind, self._unanswered = time.monotonic(), False, 0
         self._linger(streams=bool(records))
         return records
 
@@ -152,7 +154,8 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._lingers = lingers
 
     def _expect_progress(self) -> None:
-        """A client that brings nothing although there is something has lost its way: raises LogUnavailableError."""
+        """A client that brings nothing although there is something has lost its way, and maybe one that gets no answer
+        for a minute: raises LogUnavailableError."""
         if time.monotonic() - self._quiet_since < _QUIET_SECONDS:
             return
         self._quiet_since = time.monotonic()
@@ -162,7 +165,12 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
                 ends = self.consumer.end_offsets(reading, timeout_ms=ANSWER_MS) if reading else {}
                 unread = sum(end - self.consumer.position(one, timeout_ms=ANSWER_MS) for one, end in ends.items())
         except LogUnavailableError:
-            return  # the brokers are away: nothing can come, and the client waits for them by itself
+            # Mostly the brokers are away, and the client waits for them by itself.
+            self._unanswered += 1
+            if self._unanswered < _UNANSWERED:
+                return
+            raise
+        self._unanswered = 0
         if unread > 0 and self._behind:
             raise LogUnavailableError(
                 f"{self._group} has {unread} offsets to read, but for {2 * _QUIET_SECONDS:.0f} s nothing came"
@@ -224,7 +232,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             with kafka_errors(f"committing as {self._group}"):
                 self.consumer.commit(offsets, timeout_ms=10_000)
         except LogUnavailableError as exc:
-            if not isinstance(exc.__cause__, CommitFailedError | RebalanceInProgressError):
+            if not _of_rebalance(exc.__cause__):
                 raise
             _log.info("offsets not committed, their records will be read again", group=self._group, error=str(exc))
         self._uncommitted = {}
@@ -276,3 +284,9 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             with suppress(LogUnavailableError, FencedError):
                 self._commit_now()
         self.consumer.close(autocommit=False, timeout_ms=5000)
+
+
+def _of_rebalance(error: BaseException | None) -> bool:
+    """Whether a commit failed because the group comes together anew, not because this is no member any more."""
+    said = error.args[0] if isinstance(error, CommitFailedError) else error
+    return isinstance(said, RebalanceInProgressError)

@@ -2,11 +2,12 @@
 
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from kafka.errors import KafkaTimeoutError
+from kafka.errors import CommitFailedError, KafkaTimeoutError, RebalanceInProgressError, UnknownMemberIdError
 from structlog.testing import capture_logs
 
 from neardup.errors import LogUnavailableError, RateLimitedError, SearchUnavailableError
@@ -172,8 +173,17 @@ def test_a_member_that_is_brought_nothing_although_there_is_something_gives_up(
 def test_a_member_waits_where_nothing_can_come(silent: tuple[GroupMember, Silent], end: int) -> None:
     member, consumer = silent
     consumer.end = end
-    for _ in range(3):
+    for _ in range(2):
         assert member.poll(timeout_ms=0, max_records=1) == []
+
+
+def test_a_member_that_gets_no_answer_for_long_gives_up(silent: tuple[GroupMember, Silent]) -> None:
+    member, consumer = silent
+    for end in (-1, -1, 3, -1, -1):
+        consumer.end = end
+        assert member.poll(timeout_ms=0, max_records=1) == []
+    with pytest.raises(LogUnavailableError, match="looking for what g has not read"):
+        member.poll(timeout_ms=0, max_records=1)
 
 
 def test_a_partition_has_been_read_to_its_end(member: GroupMember) -> None:
@@ -209,9 +219,10 @@ def test_what_was_read_and_finished_is_committed_once(
 
 
 class Committing(Consumer):
-    """Notes what is committed; fails while `away`."""
+    """Notes what is committed; fails while `away`, or as it is told to."""
 
     away = False
+    refusal: Exception | None = None
 
     def __init__(self) -> None:
         super().__init__()
@@ -223,6 +234,8 @@ class Committing(Consumer):
     def commit(self, offsets: dict[str, Any], *, timeout_ms: int) -> None:
         if self.away:
             raise KafkaTimeoutError
+        if self.refusal is not None:
+            raise self.refusal
         self.commits.append({partition: committed.offset for partition, committed in offsets.items()})
 
 
@@ -270,3 +283,25 @@ def test_what_was_revoked_is_not_committed(committing: tuple[GroupMember, Commit
     member.on_partitions_revoked([])
     member.close()
     assert consumer.commits == [{"a": 1}]
+
+
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (RebalanceInProgressError(), True),
+        (CommitFailedError(RebalanceInProgressError()), True),
+        (CommitFailedError(UnknownMemberIdError()), False),
+        (CommitFailedError(), False),
+    ],
+)
+def test_a_commit_is_dropped_only_while_the_group_comes_together_anew(
+    committing: tuple[GroupMember, Committing, list[float]], error: Exception, stays: bool
+) -> None:
+    member, consumer, now = committing
+    consumer.refusal = error
+    with nullcontext() if stays else pytest.raises(LogUnavailableError, match="committing as g"):
+        member.commit({"partition": 4})
+    consumer.refusal = None
+    now[0] += 1.0
+    member.poll(timeout_ms=0, max_records=1)
+    assert consumer.commits == ([] if stays else [{"partition": 4}])
