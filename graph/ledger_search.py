@@ -10,7 +10,8 @@ from graph.history import LedgerDocument, document_body, document_of_body
 from neardup.errors import SearchUnavailableError
 from neardup.types import ClusterId, ImageId, Member
 from opensearch_templates.connection import part_failed, search_errors
-from opensearch_templates.multi_search import hits_of, multi_search
+from opensearch_templates.documents import hits_of
+from opensearch_templates.multi_search import multi_search
 
 __all__ = ["LedgerSearch", "Query", "all_of", "standing_at", "up_to"]
 

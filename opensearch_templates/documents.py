@@ -21,6 +21,7 @@ __all__ = [
     "IMAGE_FIELDS",
     "document_of_image",
     "document_of_position",
+    "hits_of",
     "image_of_fields",
     "label",
     "position_of_document",
@@ -93,6 +94,12 @@ def position_of_document(source: Mapping[str, int]) -> Position:
 def _piece(text: str) -> tuple[str, str]:
     name, _, value = text.partition("=")
     return name, value
+
+
+def hits_of(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The hits of one answer, in which nothing is said of them where there are none."""
+    hits: Sequence[Mapping[str, Any]] = answer.get("hits", {}).get("hits", ())
+    return hits
 
 
 def _decode(text: str) -> bytes:

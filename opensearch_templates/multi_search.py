@@ -9,7 +9,7 @@ from opensearchpy import OpenSearch
 from neardup.errors import SearchUnavailableError
 from opensearch_templates.connection import part_failed, search_errors
 
-__all__ = ["hits_of", "multi_search"]
+__all__ = ["multi_search"]
 
 _STATE = "responses.error,responses.timed_out,responses._shards"
 
@@ -34,9 +34,3 @@ def multi_search(
         if each["timed_out"] or each["_shards"]["failed"]:
             raise SearchUnavailableError(f"OpenSearch answered for a part of its shards only: {each['_shards']}")
     return responses
-
-
-def hits_of(answer: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """The hits of one answer, in which nothing is said of them where there are none."""
-    hits: Sequence[Mapping[str, Any]] = answer.get("hits", {}).get("hits", ())
-    return hits

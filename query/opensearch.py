@@ -10,8 +10,8 @@ from opensearchpy import OpenSearch
 from neardup.errors import SearchUnavailableError
 from neardup.types import CandidateList, Half, ImageId, IndexedImage, Position, Probe
 from opensearch_templates.connection import search_errors
-from opensearch_templates.documents import image_of_fields, scores_of_fields
-from opensearch_templates.multi_search import hits_of, multi_search
+from opensearch_templates.documents import hits_of, image_of_fields, scores_of_fields
+from opensearch_templates.multi_search import multi_search
 from opensearch_templates.names import IndexNames
 from opensearch_templates.positions import read_position
 from query.overlap import (

@@ -13,8 +13,7 @@ from elasticsearch_dsl import Q, Search
 
 from neardup.ports import LARGEST_LIMIT
 from neardup.types import CandidateList, Half, ImageId, Probe, SearchFilter
-from opensearch_templates.documents import IMAGE_FIELDS, label
-from opensearch_templates.multi_search import hits_of
+from opensearch_templates.documents import IMAGE_FIELDS, hits_of, label
 
 __all__ = [
     "ANSWER",
