@@ -228,13 +228,13 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
 
     def _commit_now(self) -> None:
         offsets = {partition: OffsetAndMetadata(offset, "", -1) for partition, offset in self._uncommitted.items()}
-        try:
-            with kafka_errors(f"committing as {self._group}"):
+        with kafka_errors(f"committing as {self._group}"):
+            try:
                 self.consumer.commit(offsets, timeout_ms=10_000)
-        except LogUnavailableError as exc:
-            if not _of_rebalance(exc.__cause__):
-                raise
-            _log.info("offsets not committed, their records will be read again", group=self._group, error=str(exc))
+            except (CommitFailedError, RebalanceInProgressError) as exc:
+                if not _of_rebalance(exc):
+                    raise
+                _log.info("offsets not committed, their records will be read again", group=self._group, error=str(exc))
         self._uncommitted = {}
         self._commit_at = time.monotonic() + _COMMIT_SECONDS
 
@@ -286,7 +286,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self.consumer.close(autocommit=False, timeout_ms=5000)
 
 
-def _of_rebalance(error: BaseException | None) -> bool:
+def _of_rebalance(error: CommitFailedError | RebalanceInProgressError) -> bool:
     """Whether a commit failed because the group comes together anew, not because this is no member any more."""
     said = error.args[0] if isinstance(error, CommitFailedError) else error
     return isinstance(said, RebalanceInProgressError)

@@ -82,7 +82,7 @@ def _prepare(site: Site) -> Launch:
         argv=(
             str(java),
             *JVM_FLAGS,
-            # What BerkeleyJE caches comes and goes: the serial collector would stop for a second every few minutes.
+            # What BerkeleyJE caches comes and goes: the serial collector would stop for a second now and then.
             "-XX:+UseG1GC",
             "-XX:MaxGCPauseMillis=20",
             *archive_flags(site, java, classpath),
