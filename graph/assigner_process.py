@@ -101,9 +101,11 @@ class AssignerProcess:
         """After a rebalance that gave the partition back: go on where deciding stands, not at the committed offset.
 
         Should another assigner have been elected in between, it has fenced this one, and the next append says so.
+        Proposers that wait for a backlog to shrink, and who waits for its end, read the committed offset. It must not
+        stay behind what is decided: after a rebalance, or after a predecessor that died before its commit.
         """
         if self._next is not None:
-            self._member.consumer.seek(self._partition, self._next)
+            self._member.go_on(self._partition, self._next)
 
     def _wait_for_election(self) -> bool:
         while not self._stop.is_set():
@@ -140,9 +142,6 @@ class AssignerProcess:
         )
         self._next = last.proposal_offset + 1
         self._resume()
-        # Proposers that wait for a backlog to shrink read this offset. It must not stay behind what is decided, as it
-        # would after a predecessor that died between its transaction and its commit.
-        member.commit({self._partition: self._next})
         _log.info("assigner elected", seq=last.seq, proposal_offset=last.proposal_offset)
         absent_since = time.monotonic()
         while not self._stop.is_set():

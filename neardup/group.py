@@ -238,6 +238,15 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
         self._uncommitted = {}
         self._commit_at = time.monotonic() + _COMMIT_SECONDS
 
+    def go_on(self, partition: TopicPartition, offset: int) -> None:
+        """Read on at this offset of an assigned partition, and commit it: for who knows by itself what it has finished,
+        after a rebalance, in which a commit may have been dropped. Raises PartitionsLostError when it is another's;
+        LogUnavailableError, FencedError."""
+        if partition not in self.consumer.assignment():
+            raise PartitionsLostError
+        self.consumer.seek(partition, offset)
+        self.commit({partition: offset})
+
     def commit_finished(self) -> None:
         """Commit what has been `passed`, when all that `poll` has returned is finished: uncommitted, the marks of
         transactions would look like something left to do. Raises LogUnavailableError, FencedError."""

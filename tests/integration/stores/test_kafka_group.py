@@ -10,7 +10,7 @@ from kafka.consumer.fetcher import ConsumerRecord
 from kafka.net.connection import KafkaConnection
 from structlog.testing import capture_logs
 
-from neardup.group import GroupMember
+from neardup.group import GroupMember, PartitionsLostError
 from neardup.kafka import Kafka
 from neardup.topic_setup import drop_topics, setup_topics
 from neardup.topics import Topics
@@ -148,3 +148,45 @@ def test_what_was_joined_between_two_polls_is_kept(make: Callable[[int], GroupMe
         member.poll(timeout_ms=0, max_records=10)
         time.sleep(0.3)
     assert member.assigned
+
+
+def test_who_goes_on_after_a_rebalance_commits_what_it_could_not_commit_in_it(
+    join: Callable[[int], GroupMember], make: Callable[[int], GroupMember], kafka: tuple[Kafka, Topics]
+) -> None:
+    client, topics = kafka
+    first, others = join(20), [make(20), make(20)]
+    while not others[0].assigned:
+        for member in (first, others[0]):
+            member.poll(timeout_ms=100, max_records=100)
+    (decided,) = first.consumer.assignment()
+    producer = client.producer()
+    producer.send(topics.images, key=b"x", value=b"decided", partition=decided.partition).get(timeout=30)
+    producer.close()
+    while not first.poll(timeout_ms=100, max_records=100):
+        others[0].poll(timeout_ms=0, max_records=100)
+    # As the assigner does, whose ledger knows what is decided.
+    first.on_assigned = lambda newly: first.go_on(decided, 1) if decided in newly else None
+    # It gives way to the last one while the other, which is not polled, keeps the group from coming together.
+    revoked = threading.Event()
+    first.on_revoked = lambda _: revoked.set()
+    while not revoked.is_set():
+        others[1].poll(timeout_ms=100, max_records=100)
+        first.poll(timeout_ms=100, max_records=100)
+    with capture_logs() as logs:
+        first.commit({decided: 1})
+    assert [entry["event"] for entry in logs] == ["offsets not committed, their records will be read again"]
+    for member in others:
+        member.close()
+    assert first.consumer.committed(decided) is None
+    deadline = time.monotonic() + 30
+    while first.consumer.committed(decided) != 1 and time.monotonic() < deadline:
+        assert not first.poll(timeout_ms=100, max_records=100)
+    assert first.consumer.committed(decided) == 1
+
+
+def test_nobody_goes_on_with_a_partition_of_others(
+    join: Callable[[int], GroupMember], kafka: tuple[Kafka, Topics]
+) -> None:
+    _, topics = kafka
+    with pytest.raises(PartitionsLostError):
+        join(20).go_on(TopicPartition(topics.proposals, 0), 1)
