@@ -19,6 +19,7 @@ _PURE: Final = 0.93
 _JUMP: Final = 0.6
 _LEAST_SIDE: Final = 0.3
 _WORKING_SIDE: Final = 192
+_AT_ONCE: Final = 8
 
 Pixels = npt.NDArray[np.int16]
 
@@ -55,9 +56,8 @@ def _inside(rows: Pixels) -> tuple[int, int]:
 
 def _frame_end(rows: Pixels) -> int:
     """How many rows at the start belong to a frame: up to the last straight edge among the plain rows there."""
-    colour = np.median(rows, axis=1).astype(np.int16)
-    plain = _agreement(rows, colour)
-    end = len(rows) if (plain >= _PLAIN).all() else int(np.argmin(plain >= _PLAIN))
+    colour, plain = _plain_rows(rows)
+    end = len(plain)
     # Resampling may blur an edge over one row, so what comes after it is looked for two rows in.
     before = np.arange(min(end, len(rows) - 2))
     edges = (plain[before] >= _PURE) & (_agreement(rows[before + 2], colour[before]) <= 1 - _JUMP)
@@ -65,6 +65,22 @@ def _frame_end(rows: Pixels) -> int:
         return 0
     last = int(before[edges][-1])
     return last + (1 if _agreement(rows[last + 1][None], colour[last][None])[0] < _PURE else 2)
+
+
+def _plain_rows(rows: Pixels) -> tuple[Pixels, npt.NDArray[np.float64]]:
+    """Of the rows before the first that is not plain: their colour, and how many of their pixels have it."""
+    colours, shares = [], []
+    # Few pictures begin with more than a few plain rows, and medians are dear.
+    for start in range(0, len(rows), _AT_ONCE):
+        some = rows[start : start + _AT_ONCE]
+        colour = np.median(some, axis=1).astype(np.int16)
+        share = _agreement(some, colour)
+        end = len(some) if (share >= _PLAIN).all() else int(np.argmin(share >= _PLAIN))
+        colours.append(colour[:end])
+        shares.append(share[:end])
+        if end < len(some):
+            break
+    return np.concatenate(colours), np.concatenate(shares)
 
 
 def _agreement(rows: Pixels, colour: Pixels) -> npt.NDArray[np.float64]:
