@@ -19,6 +19,7 @@ from kafka import TopicPartition
 
 from benchmarks.ingest.images import corpus_copy, image_id, stream
 from benchmarks.ingest.workers import Roles, cpu_seconds
+from benchmarks.reference import reference_ms
 from indexer.propose import ProposalRules, kept
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
@@ -32,6 +33,7 @@ __all__ = ["Assigned", "Load", "assign"]
 
 _PART: Final = 5_000
 _PATIENCE_SECONDS: Final = 300.0
+_REFERENCE_SECONDS: Final = 3.0
 _OVERLAP: Final = 30
 _CUTOFF: Final = 1
 """Terms that the last of 200 candidates shares with a probe: in 10,000 images it is 1, in 200,000 1 or 2."""
@@ -57,13 +59,14 @@ class Assigned:
     """`latencies`: milliseconds from the proposal in the log, by the broker's clock, to the decision in the hands of a
     reader of what is committed; `middle_rate`: decisions a second while between a tenth and nine tenths came, of a load
     that comes at once from the moment on when all of it was in the log, so that its writer takes no part; `cpu`:
-    milliseconds a decision by process, until every projection had it if they are waited for; `busy`: the part of the
-    machine's cores that was busy, whoever with; `joined`: images that joined another's cluster; `undecided`: proposals
-    that were not decided."""
+    milliseconds a decision by process, until every projection had it if they are waited for; `reference_ms`: of a fixed
+    piece of work meanwhile, the median; `busy`: the part of the machine's cores that was busy, whoever with; `joined`:
+    images that joined another's cluster; `undecided`: proposals that were not decided."""
 
     latencies: Times
     middle_rate: float
     cpu: dict[str, float]
+    reference_ms: float
     busy: float
     joined: int
     undecided: int
@@ -86,7 +89,8 @@ def assign(wiring: Wiring, roles: Roles, load: Load, *, corpus_size: int) -> Ass
         psutil.cpu_percent()
         before = cpu_seconds(wiring.settings, roles)
         sender.start()
-        seen = _read(consumer, roles, load.count)
+        references: list[float] = []
+        seen = _read(consumer, roles, load.count, references)
         sender.join()
         if load.projected:
             _await_projections(drain, roles, first + len(seen))
@@ -105,6 +109,7 @@ def assign(wiring: Wiring, roles: Roles, load: Load, *, corpus_size: int) -> Ass
         latencies=moments - np.array([appended[entry.proposal_offset] for _, entry in decisions]),
         middle_rate=float((high - low) / max(1e-9, moments[high] - moments[low]) * 1e3),
         cpu={name: (spent - before.get(name, 0.0)) / load.count * 1e3 for name, spent in after.items()},
+        reference_ms=float(np.median(references)),
         busy=busy,
         joined=sum(entry.head != entry.image_id for _, entry in decisions),
         undecided=load.count - len(decisions),
@@ -127,11 +132,14 @@ def _send(wiring: Wiring, load: Load, messages: list[bytes], appended: dict[int,
     producer.close(timeout=10)
 
 
-def _read(consumer: Any, roles: Roles, count: int) -> list[tuple[float, bytes]]:
-    """The next entries, each with the moment at which it was there."""
+def _read(consumer: Any, roles: Roles, count: int, references: list[float]) -> list[tuple[float, bytes]]:
+    """The next entries, each with the moment at which it was there. `references` gets what `reference_ms` says now and
+    then."""
     seen: list[tuple[float, bytes]] = []
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while len(seen) < count and time.monotonic() < deadline:
+    begun = time.monotonic()
+    while len(seen) < count and time.monotonic() < begun + _PATIENCE_SECONDS:
+        if time.monotonic() > begun + len(references) * _REFERENCE_SECONDS:
+            references.append(reference_ms())
         for records in consumer.poll(timeout_ms=100, max_records=5_000).values():
             now = time.time() * 1e3
             seen += [(now, record.value) for record in records]

@@ -160,6 +160,7 @@ class _Size:
             proposals=count,
             **_milliseconds(assigned.latencies),
             decisions_a_second=assigned.middle_rate,
+            reference_ms=assigned.reference_ms,
             joined=assigned.joined,
             undecided=assigned.undecided,
             busy=assigned.busy,
