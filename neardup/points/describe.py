@@ -68,7 +68,9 @@ def _histograms(found: Points, turns: Floats) -> Floats:
     size = found.size[:, None, None]
     right, below = _gradients(found, size * (cosine * across - sine * down), size * (sine * across + cosine * down))
     place = (np.arctan2(below, right) * np.float32(4 / np.pi))[:, None] - np.arange(8, dtype=np.float32)[:, None]
-    place %= 8
+    for _ in range(2):
+        # From above -12 to 0..8, as % does, which takes five times as long.
+        place += np.float32(8) * (place < 0)
     share = np.maximum(0, 1 - np.minimum(place, 8 - place)) * np.hypot(right, below)[:, None]
     histogram = (share.reshape(-1, 256) @ _POOL).reshape(-1, 8, 16).transpose(0, 2, 1).reshape(-1, 128)
     histogram = np.minimum(histogram, 0.2 * np.linalg.norm(histogram, axis=1, keepdims=True))
