@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,7 @@ __all__ = ["Half", "Projection", "unit_rows"]
 Half = npt.NDArray[np.float16]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Projection:
     """(embeddings - mean) @ matrix, scaled to length 1. Kept in half precision, which costs no recall.
 
@@ -36,9 +37,15 @@ class Projection:
             sha.update(array.astype("<f2").tobytes())
         return sha.hexdigest()[:12]
 
+    @cached_property
+    def _single(self) -> tuple[Vector, Vector]:
+        """Both as float32: to widen them takes longer than the product for one image."""
+        return self.mean.astype(np.float32), self.matrix.astype(np.float32)
+
     def apply(self, embeddings: Vector) -> Vector:
         """Shape (n, d) -> (n, d'), float32, rows of length 1 (a row without any direction: zeros)."""
-        projected = (embeddings - self.mean.astype(np.float32)) @ self.matrix.astype(np.float32)
+        mean, matrix = self._single
+        projected = (embeddings - mean) @ matrix
         length = np.linalg.norm(projected, axis=1, keepdims=True)
         unit: Vector = (projected / np.maximum(length, 1e-12)).astype(np.float32)
         return unit

@@ -85,6 +85,7 @@ def _plain_rows(rows: Pixels) -> tuple[Pixels, npt.NDArray[np.float64]]:
 
 def _agreement(rows: Pixels, colour: Pixels) -> npt.NDArray[np.float64]:
     """The share of each row's pixels that are within the tolerance of its colour."""
-    near = np.abs(rows - colour[:, None, :]).max(axis=2) <= _TOLERANCE
+    red, green, blue = np.moveaxis(np.abs(rows - colour[:, None, :]), 2, 0)
+    near = np.maximum(np.maximum(red, green), blue) <= _TOLERANCE
     share: npt.NDArray[np.float64] = near.mean(axis=1)
     return share

@@ -1,7 +1,7 @@
 """Where a picture has points that are found again in a cropped, turned or smaller copy: extrema in scale space (Lowe,
 2004), without doubling the picture. Pure numpy.
 
-Blurring is a product with a matrix for the rows and one for the columns: all scales of an octave at once.
+Blurring is a product with a matrix for the rows and one for the columns, in strips: far away there are only zeros.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ _SIGMA: Final = 1.6
 _CAMERA: Final = 0.5
 """How blurred a picture is taken to be as it comes."""
 _LEAST_SIDE: Final = 12
+_STRIP: Final = 64
 _CONTRAST: Final = 1.0
 """Least difference of two scales, of 255."""
 _EDGE: Final = 14.0
@@ -109,9 +110,10 @@ def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:
 
 def _peaks(size: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Scale, row and column of what none of the 26 around it exceeds."""
-    most = np.maximum(size[:, 1:-1], np.maximum(size[:, 2:], size[:, :-2]))
+    # Scales first, for there are fewer of them afterwards.
+    most = np.maximum(size[1:-1], np.maximum(size[2:], size[:-2]))
+    most = np.maximum(most[:, 1:-1], np.maximum(most[:, 2:], most[:, :-2]))
     most = np.maximum(most[:, :, 1:-1], np.maximum(most[:, :, 2:], most[:, :, :-2]))
-    most = np.maximum(most[1:-1], np.maximum(most[2:], most[:-2]))
     inside = slice(_BORDER - 1, 1 - _BORDER)
     centre = size[1:-1, 1:-1, 1:-1][:, inside, inside]
     s, y, x = np.nonzero((centre == most[:, inside, inside]) & (centre > _CONTRAST))
@@ -135,17 +137,27 @@ def _spread(points: Floats) -> npt.NDArray[np.intp]:
 
 def _blurred(picture: Floats, sigmas: tuple[float, ...]) -> Floats:
     """Shape (sigmas, height, width)."""
-    height, width = picture.shape
-    rows: Floats = (_blurs(height, sigmas).reshape(-1, height) @ picture).reshape(len(sigmas), height, width)
-    both: Floats = rows @ _blurs(width, sigmas).transpose(0, 2, 1)
-    return both
+    blurred = np.empty((len(sigmas), *picture.shape), np.float32)
+    for sigma, both in zip(sigmas, blurred, strict=True):
+        rows = np.empty_like(picture)
+        for strip, near, weights in _strips(len(picture), sigma):
+            np.matmul(weights, picture[near], out=rows[strip])
+        for strip, near, weights in _strips(picture.shape[1], sigma):
+            np.matmul(rows[:, near], weights.T, out=both[:, strip])
+    return blurred
 
 
-@lru_cache(64)
-def _blurs(length: int, sigmas: tuple[float, ...]) -> Floats:
-    """Shape (sigmas, length, length): Gaussians, of mass 1 also at the ends."""
-    apart = np.arange(length)[:, None] - np.arange(length)[None]
-    weights = np.exp(-(apart**2) / (2 * np.array(sigmas)[:, None, None] ** 2))
-    weights[np.abs(apart)[None] > 4 * np.array(sigmas)[:, None, None] + 1] = 0
-    matrices: Floats = (weights / weights.sum(axis=2, keepdims=True)).astype(np.float32)
-    return matrices
+@lru_cache(256)
+def _strips(length: int, sigma: float) -> list[tuple[slice, slice, Floats]]:
+    """A Gaussian, of mass 1 also at the ends, as matrices: some places, those that are near enough to count for one of
+    them, and their weights."""
+    reach = int(4 * sigma + 1)
+    heights = np.append(np.exp(-(np.arange(reach + 1) ** 2) / (2 * sigma**2)), 0.0)
+    strips = []
+    for start in range(0, length, _STRIP):
+        strip = slice(start, min(start + _STRIP, length))
+        near = slice(max(0, start - reach), min(length, strip.stop + reach))
+        apart = np.abs(np.arange(length)[strip, None] - np.arange(length)[near])
+        weights = heights[np.minimum(apart, reach + 1)]
+        strips.append((strip, near, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)))
+    return strips
