@@ -15,7 +15,7 @@ __all__ = ["DefaultEmbedder"]
 
 
 class DefaultEmbedder:
-    """EfficientNet-Lite0 and hand-made features, whitened. About 30 ms of one core an image. Thread-safe.
+    """EfficientNet-Lite0 and hand-made features, whitened. About 35 ms of one core an image. Thread-safe.
 
     `cache`: where the network's graph is kept (18 MB); None: the cache directory of the settings.
     `whitening`: None: the shipped one. `decode`: who decodes the file: this process, or `Fence(...).decode`.
