@@ -155,7 +155,7 @@ def test_who_goes_on_after_a_rebalance_commits_what_it_could_not_commit_in_it(
 ) -> None:
     client, topics = kafka
     first, others = join(20), [make(20), make(20)]
-    while not others[0].assigned:
+    while not len(first.consumer.assignment()) == len(others[0].consumer.assignment()) == 1:
         for member in (first, others[0]):
             member.poll(timeout_ms=100, max_records=100)
     (decided,) = first.consumer.assignment()
