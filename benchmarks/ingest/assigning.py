@@ -19,7 +19,7 @@ from kafka import TopicPartition
 
 from benchmarks.ingest.images import corpus_copy, image_id, stream
 from benchmarks.ingest.workers import Roles, cpu_seconds
-from benchmarks.reference import reference_ms
+from benchmarks.reference import Reference
 from indexer.propose import ProposalRules, kept
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
@@ -33,7 +33,6 @@ __all__ = ["Assigned", "Load", "assign"]
 
 _PART: Final = 5_000
 _PATIENCE_SECONDS: Final = 300.0
-_REFERENCE_SECONDS: Final = 3.0
 _OVERLAP: Final = 30
 _CUTOFF: Final = 1
 """Terms that the last of 200 candidates shares with a probe: in 10,000 images it is 1, in 200,000 1 or 2."""
@@ -89,8 +88,8 @@ def assign(wiring: Wiring, roles: Roles, load: Load, *, corpus_size: int) -> Ass
         psutil.cpu_percent()
         before = cpu_seconds(wiring.settings, roles)
         sender.start()
-        references: list[float] = []
-        seen = _read(consumer, roles, load.count, references)
+        reference = Reference()
+        seen = _read(consumer, roles, load.count, reference)
         sender.join()
         if load.projected:
             _await_projections(drain, roles, first + len(seen))
@@ -109,7 +108,7 @@ def assign(wiring: Wiring, roles: Roles, load: Load, *, corpus_size: int) -> Ass
         latencies=moments - np.array([appended[entry.proposal_offset] for _, entry in decisions]),
         middle_rate=float((high - low) / max(1e-9, moments[high] - moments[low]) * 1e3),
         cpu={name: (spent - before.get(name, 0.0)) / load.count * 1e3 for name, spent in after.items()},
-        reference_ms=float(np.median(references)),
+        reference_ms=reference.median,
         busy=busy,
         joined=sum(entry.head != entry.image_id for _, entry in decisions),
         undecided=load.count - len(decisions),
@@ -132,14 +131,12 @@ def _send(wiring: Wiring, load: Load, messages: list[bytes], appended: dict[int,
     producer.close(timeout=10)
 
 
-def _read(consumer: Any, roles: Roles, count: int, references: list[float]) -> list[tuple[float, bytes]]:
-    """The next entries, each with the moment at which it was there. `references` gets what `reference_ms` says now and
-    then."""
+def _read(consumer: Any, roles: Roles, count: int, reference: Reference) -> list[tuple[float, bytes]]:
+    """The next entries, each with the moment at which it was there."""
     seen: list[tuple[float, bytes]] = []
-    begun = time.monotonic()
-    while len(seen) < count and time.monotonic() < begun + _PATIENCE_SECONDS:
-        if time.monotonic() > begun + len(references) * _REFERENCE_SECONDS:
-            references.append(reference_ms())
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while len(seen) < count and time.monotonic() < deadline:
+        reference.look()
         for records in consumer.poll(timeout_ms=100, max_records=5_000).values():
             now = time.time() * 1e3
             seen += [(now, record.value) for record in records]

@@ -13,7 +13,7 @@ from benchmarks.ingest.images import image_id
 from benchmarks.ingest.producer import Pace, Published, produce
 from benchmarks.ingest.watching import Watch
 from benchmarks.ingest.workers import Roles, cpu_seconds
-from benchmarks.reference import reference_ms
+from benchmarks.reference import Reference
 from neardup.cli.drain import Drain
 from neardup.cli.wiring import Wiring
 from neardup.logs import PartitionReader
@@ -23,7 +23,7 @@ __all__ = ["Outcome", "measure"]
 
 _PATIENCE_SECONDS = 600.0
 _ASKED_AT_ONCE = 500
-_REFERENCE_SECONDS = 2.0
+_CHECK_SECONDS = 0.5
 
 Times = npt.NDArray[np.float64]
 
@@ -72,18 +72,17 @@ def measure(wiring: Wiring, roles: Roles, pace: Pace) -> Outcome:
         psutil.cpu_percent()
         before = cpu_seconds(wiring.settings, roles)
         ours.send("go")
-        references = [reference_ms()]
-        while not ours.poll(_REFERENCE_SECONDS):
+        reference = Reference()
+        while not ours.poll(_CHECK_SECONDS):
             roles.check()
-            references.append(reference_ms())
+            reference.look()
         published: Published = ours.recv()
         _settle(watch, roles, len(published.present_ms))
         after = cpu_seconds(wiring.settings, roles)
         busy = psutil.cpu_percent() / 100
         producer.join(30)
     cpu = {name: spent - before.get(name, 0.0) for name, spent in after.items()}
-    reference = float(np.median(references))
-    return _outcome(wiring, pace, watch, published, starts=starts, cpu=cpu, reference=reference, busy=busy)
+    return _outcome(wiring, pace, watch, published, starts=starts, cpu=cpu, reference=reference.median, busy=busy)
 
 
 def _settle(watch: Watch, roles: Roles, count: int) -> None:

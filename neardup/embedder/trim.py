@@ -57,9 +57,8 @@ def _inside(rows: Pixels) -> tuple[int, int]:
 def _frame_end(rows: Pixels) -> int:
     """How many rows at the start belong to a frame: up to the last straight edge among the plain rows there."""
     colour, plain = _plain_rows(rows)
-    end = len(plain)
     # Resampling may blur an edge over one row, so what comes after it is looked for two rows in.
-    before = np.arange(min(end, len(rows) - 2))
+    before = np.arange(min(len(plain), len(rows) - 2))
     edges = (plain[before] >= _PURE) & (_agreement(rows[before + 2], colour[before]) <= 1 - _JUMP)
     if not edges.any():
         return 0
