@@ -234,7 +234,7 @@ class GroupMember(ConsumerRebalanceListener):  # type: ignore[misc]
             except (CommitFailedError, RebalanceInProgressError) as exc:
                 if not _of_rebalance(exc):
                     raise
-                _log.info("offsets not committed, their records will be read again", group=self._group, error=str(exc))
+                _log.info("offsets not committed, the group is being rebalanced", group=self._group, error=str(exc))
         self._uncommitted = {}
         self._commit_at = time.monotonic() + _COMMIT_SECONDS
 

@@ -25,6 +25,8 @@ _BLOCKS: Final = (SIDE // _BLOCK) ** 2
 _ACROSS: Final = np.tile(np.arange(SIDE, dtype=np.float32), SIDE)
 _DOWN: Final = np.repeat(np.arange(SIDE, dtype=np.float32), SIDE)
 _GRID: Final = np.stack([_ACROSS, _DOWN, np.ones_like(_DOWN)])
+_POOL: Final = np.tile(np.repeat(np.eye(SIDE // _BLOCK, dtype=np.float32), _BLOCK, axis=0), (_BLOCK, 1))
+"""Of the cells of a row of blocks the sum of each block: (_BLOCK * SIDE, SIDE / _BLOCK)."""
 _PIXELS: Final = 256 / SIDE
 _FIRST: Final = (_PIXELS - 1) / 2
 """The middle of a cell is so many pixels of 256 from its first one."""
@@ -117,8 +119,7 @@ def _said(ops: Ops, mine: Tensor, theirs: Tensor, shown: Tensor) -> Tensor:
     """Of cells, (n, CELLS), and how far they are shown."""
 
     def blocks(values: Tensor) -> Tensor:
-        rows = ops.total(ops.shaped(values, _BLOCK, SIDE), 1)
-        return ops.shaped(ops.total(ops.shaped(rows, _BLOCK), 1), _BLOCKS)
+        return ops.shaped(ops.shaped(values, _BLOCK * SIDE) @ _POOL, _BLOCKS)
 
     cells = blocks(shown)
     count = ops.maximum(cells, 1e-6)

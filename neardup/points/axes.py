@@ -6,9 +6,9 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from neardup.points.blur import Floats
 from neardup.points.describe import COUNT, MIRRORED, unfolded
 from neardup.points.packing import EVEN, POINTS, SIGN_NUMBERS, SIGNS, pack
-from neardup.points.scale_space import Floats
 from neardup.projection import Half
 from neardup.words import NO_WORD, WORD, each_word, words_of
 

@@ -6,7 +6,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from neardup.points.scale_space import Floats, Points, find_points
+from neardup.points.blur import Floats
+from neardup.points.scale_space import Points, find_points
 
 __all__ = ["COUNT", "DESCRIBED", "MIRRORED", "describe", "unfolded"]
 

@@ -9,8 +9,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from neardup.points.blur import Floats
 from neardup.points.describe import COUNT
-from neardup.points.scale_space import Floats
 
 __all__ = ["BITS", "EVEN", "POINT", "POINTS", "SIGNS", "SIGN_NUMBERS", "UNPACKED", "numbers_for", "pack"]
 

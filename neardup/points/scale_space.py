@@ -1,19 +1,18 @@
 """Where a picture has points that are found again in a cropped, turned or smaller copy: extrema in scale space (Lowe,
-2004), without doubling the picture. Pure numpy.
-
-Blurring is a product with a matrix for the rows and one for the columns, in strips: far away there are only zeros.
+2004), without doubling the picture; and corners (`neardup.points.corners`) where these are few, as in drawings.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from neardup.points.blur import Floats, blurred
+from neardup.points.corners import corners, vertex
 from neardup.points.sheet import Sheet
 
-__all__ = ["Floats", "Points", "find_points"]
+__all__ = ["Points", "find_points"]
 
 _SCALES: Final = 2
 """An octave."""
@@ -21,7 +20,6 @@ _SIGMA: Final = 1.6
 _CAMERA: Final = 0.5
 """How blurred a picture is taken to be as it comes."""
 _LEAST_SIDE: Final = 12
-_STRIP: Final = 64
 _CONTRAST: Final = 1.0
 """Least difference of two scales, of 255."""
 _EDGE: Final = 14.0
@@ -29,6 +27,8 @@ _EDGE: Final = 14.0
 _STRONGEST: Final = 300
 _CLEARLY: Final = 1.1
 _BORDER: Final = 3
+_APART: Final = 1.5
+"""Pixels of its level that a corner is away from any extremum: the same place is not described twice."""
 _BESIDE_SHEET: Final = 2.0
 _SHEET_BLUR: Final = 4.0
 """A point this many of its sizes, and so many pixels more, from the side of a sheet shows the sheet."""
@@ -36,8 +36,6 @@ _SHEET_BLUR: Final = 4.0
 _RATIO: Final = 2 ** (1 / _SCALES)
 _FIRST: Final = tuple(float(np.sqrt((_SIGMA * _RATIO**k) ** 2 - _CAMERA**2)) for k in range(_SCALES + 3))
 _LATER: Final = tuple(float(np.sqrt((_SIGMA * _RATIO**k) ** 2 - _SIGMA**2)) for k in range(1, _SCALES + 3))
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,12 +53,12 @@ class Points:
 
 
 def find_points(grey: npt.NDArray[np.uint8], limit: int) -> Points:
-    """At most `limit` points, spread over the picture (adaptive non-maximal suppression; Brown et al., 2005). None on
-    the sides of a sheet that the picture lies on."""
+    """At most `limit` points, spread over the picture (adaptive non-maximal suppression; Brown et al., 2005), extrema
+    before corners. None on the sides of a sheet that the picture lies on."""
     levels: list[Floats] = []
     found: list[Floats] = []
     factor = 1.0
-    stack = _blurred(grey.astype(np.float32), _FIRST)
+    stack = blurred(grey.astype(np.float32), _FIRST)
     sheet = Sheet.find(stack[1])
     while True:
         found.append(_extrema(stack, first_level=len(levels), factor=factor))
@@ -68,21 +66,24 @@ def find_points(grey: npt.NDArray[np.uint8], limit: int) -> Points:
         half = np.ascontiguousarray(stack[_SCALES, ::2, ::2])
         if min(half.shape) < _LEAST_SIDE:
             break
-        stack = np.concatenate([half[None], _blurred(half, _LATER)])
+        stack = np.concatenate([half[None], blurred(half, _LATER)])
         factor *= 2
-    points = np.concatenate(found)
-    if sheet:
-        points = points[_on_it(sheet, points)]
-    points = points[np.argsort(-points[:, 5], kind="stable")[:_STRONGEST]]
-    x, y, size, level, factors, _ = points[_spread(points)[:limit]].T
+    points = _best(_shown(np.concatenate(found), sheet))[:limit]
+    if len(points) < limit:
+        more = _shown(_corners(levels), sheet)
+        more = _best(more[_beside(points, more)])
+        points = np.concatenate([points, more[: limit - len(points)]])
+    x, y, size, level, factors, _ = points.T
     return Points(levels, x, y, size, factors, level.astype(np.intp))
 
 
-def _on_it(sheet: Sheet, points: Floats) -> npt.NDArray[np.bool_]:
-    """Which of the points of `_extrema` lie on the sheet and away from its sides."""
+def _shown(points: Floats, sheet: Sheet | None) -> Floats:
+    """Those that lie on the sheet, if there is one, and away from its sides."""
+    if sheet is None:
+        return points
     x, y, size = (points[:, :3] * points[:, 4:5]).T
-    away: npt.NDArray[np.bool_] = sheet.depth(x, y) >= _BESIDE_SHEET * size + _SHEET_BLUR
-    return away
+    shown: Floats = points[sheet.depth(x, y) >= _BESIDE_SHEET * size + _SHEET_BLUR]
+    return shown
 
 
 def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:
@@ -100,9 +101,9 @@ def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:
     determinant = across * down - mixed * mixed
     good = (determinant > 0) & ((across + down) ** 2 < _EDGE * determinant)
     deep = at(1, 0, 0) + at(-1, 0, 0) - 2 * centre
-    shift_x = _vertex(at(0, 0, 1) - at(0, 0, -1), across)
-    shift_y = _vertex(at(0, 1, 0) - at(0, -1, 0), down)
-    size = _SIGMA * 2 ** ((s + _vertex(at(1, 0, 0) - at(-1, 0, 0), deep)) / _SCALES)
+    shift_x = vertex(at(0, 0, 1) - at(0, 0, -1), across)
+    shift_y = vertex(at(0, 1, 0) - at(0, -1, 0), down)
+    size = _SIGMA * 2 ** ((s + vertex(at(1, 0, 0) - at(-1, 0, 0), deep)) / _SCALES)
     columns = (x + shift_x, y + shift_y, size, first_level + s - 1, np.full(len(s), factor), np.abs(centre))
     table: Floats = np.stack(columns, axis=1)[good].astype(np.float32)
     return table
@@ -120,44 +121,30 @@ def _peaks(size: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], np
     return s + 1, y + _BORDER, x + _BORDER
 
 
-def _vertex(difference: Floats, curvature: Floats) -> Floats:
-    """How far beside its middle a parabola through three values has its vertex."""
-    safe = np.where(np.abs(curvature) < 1e-6, np.float32(1e-6), curvature)
-    shift: Floats = np.clip(-difference / (2 * safe), -0.6, 0.6)
-    return shift
+def _corners(levels: list[Floats]) -> Floats:
+    """Columns as of `_extrema`."""
+    size = _SIGMA * _RATIO
+    found = []
+    for number in range(0, len(levels), _SCALES):
+        x, y, strength = corners(levels[number], size)
+        every = np.ones_like(x)
+        columns = (x, y, size * every, number * every, 2 ** (number // _SCALES) * every, strength)
+        found.append(np.stack(columns, axis=1))
+    return np.concatenate(found)
 
 
-def _spread(points: Floats) -> npt.NDArray[np.intp]:
-    """The order by distance to the next clearly stronger point."""
+def _beside(points: Floats, more: Floats) -> npt.NDArray[np.bool_]:
+    """Which of `more` are none of the points."""
+    (x, y), (their_x, their_y) = (table[:, :2].T * table[:, 4] for table in (more, points))
+    apart = np.hypot(x[:, None] - their_x, y[:, None] - their_y).min(axis=1, initial=np.inf)
+    beside: npt.NDArray[np.bool_] = apart > _APART * more[:, 4]
+    return beside
+
+
+def _best(points: Floats) -> Floats:
+    """The strongest, ordered by distance to the next clearly stronger one."""
+    points = points[np.argsort(-points[:, 5], kind="stable")[:_STRONGEST]]
     place, strength = points[:, :2] * points[:, 4:5], points[:, 5]
     apart = ((place[:, None] - place[None]) ** 2).sum(axis=2)
     apart = np.where(strength[None, :] > _CLEARLY * strength[:, None], apart, np.inf)
-    return np.lexsort((-strength, -apart.min(axis=1, initial=np.inf)))
-
-
-def _blurred(picture: Floats, sigmas: tuple[float, ...]) -> Floats:
-    """Shape (sigmas, height, width)."""
-    blurred = np.empty((len(sigmas), *picture.shape), np.float32)
-    for sigma, both in zip(sigmas, blurred, strict=True):
-        rows = np.empty_like(picture)
-        for strip, near, weights in _strips(len(picture), sigma):
-            np.matmul(weights, picture[near], out=rows[strip])
-        for strip, near, weights in _strips(picture.shape[1], sigma):
-            np.matmul(rows[:, near], weights.T, out=both[:, strip])
-    return blurred
-
-
-@lru_cache(256)
-def _strips(length: int, sigma: float) -> list[tuple[slice, slice, Floats]]:
-    """A Gaussian, of mass 1 also at the ends, as matrices: some places, those that are near enough to count for one of
-    them, and their weights."""
-    reach = int(4 * sigma + 1)
-    heights = np.append(np.exp(-(np.arange(reach + 1) ** 2) / (2 * sigma**2)), 0.0)
-    strips = []
-    for start in range(0, length, _STRIP):
-        strip = slice(start, min(start + _STRIP, length))
-        near = slice(max(0, start - reach), min(length, strip.stop + reach))
-        apart = np.abs(np.arange(length)[strip, None] - np.arange(length)[near])
-        weights = heights[np.minimum(apart, reach + 1)]
-        strips.append((strip, near, (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)))
-    return strips
+    return points[np.lexsort((-strength, -apart.min(axis=1, initial=np.inf)))]

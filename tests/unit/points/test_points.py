@@ -3,11 +3,13 @@
 import numpy as np
 import numpy.typing as npt
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from neardup.demo.corpus import sample_photos
 from neardup.points.axes import Axes
-from neardup.points.describe import COUNT, describe
+from neardup.points.blur import blurred
+from neardup.points.corners import corners
+from neardup.points.describe import COUNT, describe, unfolded
 from neardup.points.packing import BITS, EVEN, POINT, POINTS, SIGN_NUMBERS, UNPACKED, numbers_for, pack
 from neardup.types import Vector
 
@@ -96,6 +98,37 @@ def test_a_flat_picture_has_no_points(axes: Axes) -> None:
     flat = Image.new("RGB", (300, 200), (120, 180, 240))
     assert not packed(axes, flat).any()
     assert not words(axes, flat)
+
+
+def test_a_drawing_is_described_at_its_corners(monkeypatch: pytest.MonkeyPatch) -> None:
+    arrow = [(20, 90), (90, 40), (90, 70), (150, 70), (150, 110), (90, 110), (90, 140)]
+    flag = [(190, 30), (240, 45), (190, 75)]
+    drawing = Image.new("L", (256, 180), 250)
+    for shape in (arrow, flag):
+        ImageDraw.Draw(drawing).polygon(shape, fill=60)
+    x, y, strength = corners(blurred(np.asarray(drawing, np.float32), (2.0,))[0], 2.0)
+    apart = np.stack([np.hypot(x - across, y - down) for across, down in (*arrow, *flag)])
+    assert (apart.min(axis=1) < 5).all(), "each is found"
+    assert (apart.min(axis=0) < 6).all(), "nothing else is"
+    assert (strength > 0).all()
+
+    with_corners = there(drawing)
+    monkeypatch.setattr("neardup.points.scale_space.corners", lambda *_: np.zeros((3, 0), np.float32))
+    assert there(drawing) < with_corners < COUNT
+
+
+def there(drawing: Image.Image) -> int:
+    """How many points are described."""
+    places, _ = unfolded(describe(drawing)[None])
+    return int(np.count_nonzero(places[..., 2]))
+
+
+def test_a_photo_that_has_points_enough_has_no_corners_among_them(
+    pictures: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_corners = describe(pictures[0])
+    monkeypatch.setattr("neardup.points.scale_space.corners", None)
+    np.testing.assert_array_equal(describe(pictures[0]), with_corners)
 
 
 def test_bits_are_unpacked_as_the_scorer_does() -> None:

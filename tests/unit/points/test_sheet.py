@@ -8,8 +8,8 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from neardup.demo.corpus import sample_photos
 from neardup.edits.distort import perspective, shear, tilt
+from neardup.points.blur import Floats
 from neardup.points.describe import describe, unfolded
-from neardup.points.scale_space import Floats
 from neardup.points.sheet import Sheet
 
 _GREY = (128, 128, 128)

@@ -91,7 +91,7 @@ def rename_input(folder: Path) -> None:
 
 def leave_out_the_logistic_function(folder: Path) -> None:
     model = onnx.load(folder / "model.onnx")
-    (node,) = [each for each in model.graph.node if each.op_type == "Sigmoid"]
+    *_, node = (each for each in model.graph.node if each.op_type == "Sigmoid")
     node.op_type = "Exp"
     (bias,) = [each for each in model.graph.initializer if each.name == "bias"]
     bias.CopyFrom(onnx.numpy_helper.from_array(np.array([50], np.float32), "bias"))
