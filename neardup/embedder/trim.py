@@ -1,8 +1,9 @@
 """Cutting off letterboxes, frames and the bars of screenshots, so that a picture and its framed copy look alike.
 
-A row or column is plain when most of its pixels have one colour (a line of text is still plain). Rows are cut only up
-to a straight edge, where nearly all of one row and little of the next has that colour: a sky or a white backdrop that
-ends in a skyline has no such edge and stays.
+Rows are cut only up to a straight edge, where nearly all of one row and little of the next has the frame's colour: a
+sky or a white backdrop that ends in a skyline has no such edge and stays. A picture in a post or on the screen of a
+telephone lies on a ground that both ends show, with words and buttons on it. Otherwise a row belongs to the frame when
+most of its pixels have one colour, whichever.
 """
 
 from typing import Final
@@ -17,6 +18,10 @@ _TOLERANCE: Final = 16
 _PLAIN: Final = 0.55
 _PURE: Final = 0.93
 _JUMP: Final = 0.6
+_GROUND: Final = 0.3
+"""Of a line of text so much shows the ground, of a picture less."""
+_UNEVEN: Final = 0.3
+"""What part of a picture's rows has more than one colour, at least: stripes are no picture on a ground."""
 _LEAST_SIDE: Final = 0.3
 _WORKING_SIDE: Final = 192
 _AT_ONCE: Final = 8
@@ -48,10 +53,30 @@ def content_box(image: Image.Image) -> tuple[int, int, int, int]:
 
 
 def _inside(rows: Pixels) -> tuple[int, int]:
-    """First and end index of the rows between the plain ones."""
-    first = _frame_end(rows)
-    last = len(rows) - _frame_end(rows[::-1])
+    """First and end index of the rows inside the frame."""
+    bounds = _on_ground(rows)
+    if bounds is None:
+        bounds = (_frame_end(rows), len(rows) - _frame_end(rows[::-1]))
+    first, last = bounds
     return (first, last) if last - first >= _LEAST_SIDE * len(rows) else (0, len(rows))
+
+
+def _on_ground(rows: Pixels) -> tuple[int, int] | None:
+    """The same when both ends show one ground, and what is between them is no stripes."""
+    ground = np.median(np.concatenate([rows[:2], rows[-2:]]).reshape(-1, 3), axis=0).astype(np.int16)
+    share = _agreement(rows, ground[None])
+    first, last = _ground_end(share), len(rows) - _ground_end(share[::-1])
+    if not first or last == len(rows) or first >= last:
+        return None
+    inside = rows[first:last]
+    uneven = _agreement(inside, np.median(inside, axis=1).astype(np.int16)) < _PURE
+    return (first, last) if uneven.mean() >= _UNEVEN else None
+
+
+def _ground_end(share: npt.NDArray[np.float64]) -> int:
+    """How many rows at the start show the ground, 0 when they do not end in a straight edge."""
+    end = int(np.argmax(share < _GROUND))
+    return end if share[max(0, end - 2) : end].max(initial=0) >= _PURE else 0
 
 
 def _frame_end(rows: Pixels) -> int:

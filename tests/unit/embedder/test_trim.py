@@ -4,10 +4,10 @@ from random import Random
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from neardup.demo.corpus import sample_photos
-from neardup.edits import alter
+from neardup.edits import alter, compose
 from neardup.embedder.trim import content_box, trim
 
 
@@ -34,6 +34,31 @@ def test_border_and_letterbox(colour: tuple[int, int, int]) -> None:
 def test_screenshot(dark: bool) -> None:
     framed = alter.screenshot(texture(), dark=dark, lines=2, rng=Random(3))
     assert near(content_box(framed), (0, 45, 240, 205))
+
+
+@pytest.mark.parametrize("dark", [True, False])
+@pytest.mark.parametrize("seed", range(3))
+def test_posts_and_telephones(dark: bool, seed: int) -> None:
+    for framed in (
+        compose.social_post(texture(), dark=dark, rng=Random(seed)),
+        compose.phone(texture(), dark=dark, rng=Random(seed)),
+    ):
+        left, upper, right, lower = content_box(framed)
+        # A working pixel is up to three.
+        assert abs(right - left - 240) <= 6
+        assert abs(lower - upper - 160) <= 6
+
+
+def test_a_plain_bar_of_the_picture_stays_on_the_ground_of_a_telephone() -> None:
+    picture = ImageOps.expand(texture(), (0, 30, 0, 0), (190, 190, 190))
+    _, upper, _, lower = content_box(compose.phone(picture, dark=True, rng=Random(0)))
+    assert abs(lower - upper - 190) <= 6
+
+
+def test_stripes_are_no_picture_on_a_ground() -> None:
+    flag = Image.new("RGB", (240, 150), (200, 20, 40))
+    flag.paste((255, 255, 255), (0, 50, 240, 100))
+    assert trim(flag).size == flag.size
 
 
 @pytest.mark.parametrize("colour", [(120, 180, 240), (255, 255, 255), (0, 0, 0)])
