@@ -1,5 +1,5 @@
 """Gaussian blur: a product with a matrix for the rows and one for the columns, in strips, for far away there are only
-zeros. Pure numpy, and faster than a convolution for all but the smallest sigmas.
+zeros. Pure numpy.
 """
 
 from functools import lru_cache
@@ -17,14 +17,14 @@ Floats = npt.NDArray[np.float32]
 
 def blurred(picture: Floats, sigmas: tuple[float, ...]) -> Floats:
     """A picture, (height, width), blurred by each of the sigmas, in pixels: (sigmas, height, width)."""
-    blurred = np.empty((len(sigmas), *picture.shape), np.float32)
-    for sigma, both in zip(sigmas, blurred, strict=True):
+    every = np.empty((len(sigmas), *picture.shape), np.float32)
+    for sigma, both in zip(sigmas, every, strict=True):
         rows = np.empty_like(picture)
         for strip, near, weights in _strips(len(picture), sigma):
             np.matmul(weights, picture[near], out=rows[strip])
         for strip, near, weights in _strips(picture.shape[1], sigma):
             np.matmul(rows[:, near], weights.T, out=both[:, strip])
-    return blurred
+    return every
 
 
 @lru_cache(256)
