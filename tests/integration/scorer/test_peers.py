@@ -158,7 +158,7 @@ def test_a_scorer_of_another_dimension_is_exported(train: Path, tmp_path: Path) 
 def test_other_models_are_not_exported(train: Path, tmp_path: Path) -> None:
     folder = copy_version(tmp_path / "models", 1)
     model = onnx.load(folder / MODEL_FILE)
-    (node,) = [each for each in model.graph.node if each.op_type == "Sigmoid"]
+    *_, node = (each for each in model.graph.node if each.op_type == "Sigmoid")
     node.op_type = "Tanh"
     onnx.save(model, folder / MODEL_FILE)
     done = export(train, tmp_path / "models", tmp_path / "out")
