@@ -29,7 +29,7 @@ _CANDIDATES: Final = 200
 _CHECKED: Final = 0.15
 _LAID: Final = 0.25
 """What part of the candidates of real pictures has its points checked, and what part of these is then laid on the
-probe: .155 and .252 of the candidates of 613 different pictures of 18 packages (docs/quality.md)."""
+probe: .155 and .252 of the candidates of 613 different pictures of 18 packages (docs/serving.md)."""
 _RELATED: Final = 1.35
 """How far content may be from the probe's, for the points to be checked and nothing more."""
 _MODEL_THREADS: Final = (1, 2)

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from neardup.points.blur import Floats, blurred
-from neardup.points.corners import corners, vertex
+from neardup.points.corners import corners
+from neardup.points.peaks import peaks, vertex
 from neardup.points.sheet import Sheet
 
 __all__ = ["Points", "find_points"]
@@ -89,7 +90,7 @@ def _shown(points: Floats, sheet: Sheet | None) -> Floats:
 def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:
     """Columns x, y, size, level, factor, strength."""
     differences = np.diff(stack, axis=0)
-    s, y, x = _peaks(np.abs(differences))
+    s, y, x = peaks(np.abs(differences), least=_CONTRAST, border=_BORDER)
 
     def at(ds: int, dy: int, dx: int) -> Floats:
         value: Floats = differences[s + ds, y + dy, x + dx]
@@ -107,18 +108,6 @@ def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:
     columns = (x + shift_x, y + shift_y, size, first_level + s - 1, np.full(len(s), factor), np.abs(centre))
     table: Floats = np.stack(columns, axis=1)[good].astype(np.float32)
     return table
-
-
-def _peaks(size: Floats) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """Scale, row and column of what none of the 26 around it exceeds."""
-    # Scales first, for there are fewer of them afterwards.
-    most = np.maximum(size[1:-1], np.maximum(size[2:], size[:-2]))
-    most = np.maximum(most[:, 1:-1], np.maximum(most[:, 2:], most[:, :-2]))
-    most = np.maximum(most[:, :, 1:-1], np.maximum(most[:, :, 2:], most[:, :, :-2]))
-    inside = slice(_BORDER - 1, 1 - _BORDER)
-    centre = size[1:-1, 1:-1, 1:-1][:, inside, inside]
-    s, y, x = np.nonzero((centre == most[:, inside, inside]) & (centre > _CONTRAST))
-    return s + 1, y + _BORDER, x + _BORDER
 
 
 def _corners(levels: list[Floats]) -> Floats:
