@@ -1,37 +1,33 @@
-"""The PairScorer that asks a PredictionService: TensorFlow Serving in production, the embedded one on a laptop."""
+"""The PairScorer that asks a PredictionService: TensorFlow Serving in production, the embedded one on a laptop.
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+Most candidates are hopeless at first sight, and of those nobody looks at the points (`scorer.network`). So many pairs
+are scored in two questions, as in a cascade (Viola & Jones, CVPR 2001): all of them without points and thumbnails, a
+quarter of the bytes, then the promising ones with everything. Few pairs, and models without the first signature, are
+scored in one.
+"""
+
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import grpc
 import numpy as np
 
 from neardup.errors import ConfigError, ScorerUnavailableError
 from neardup.ports import Calibration
 from neardup.types import PairBatch, Scores, Vector
 from scorer import calibration, wire
-from scorer.endpoints import Endpoint, Endpoints, Tls
+from scorer.endpoints import Tls
 from scorer.groups import GROUP, grouped
 from scorer.layout import version_folder
-from scorer.tensors import encode_request
+from scorer.predictor import Offer, Predictor
 
 __all__ = ["TensorFlowServingScorer"]
 
-_AVAILABLE: Final = 30
 _VERSION_RACES: Final = 3
-
-
-@dataclass(slots=True)
-class _Call:
-    """One request under way: `answer` is promised by the first of `endpoints`, the others may be asked next."""
-
-    request: bytes
-    endpoints: list[Endpoint]
-    answer: Any
+_MANY: Final = 1000
+"""Pairs, from which on two questions cost less than one."""
+_OUTPUTS: Final = {wire.SIGNATURE: (wire.OUTPUT,), wire.FIRST_SIGHT: (wire.OUTPUT, wire.PROMISING)}
 
 
 class TensorFlowServingScorer:
@@ -40,7 +36,7 @@ class TensorFlowServingScorer:
     `endpoint`: host:port, or several with commas between them, which are asked in turn; one that cannot be reached is
     passed over. `tls`: None sends in the clear. `model_dir`: folder of numbered versions with their calibrations; None:
     the shipped ones. `timeout_seconds`: deadline of one batch. A batch of more than `batch_rows` pairs goes out as
-    several requests at once.
+    several requests at once; of pairs without points twice as many go into one, of promising ones half as many.
     """
 
     def __init__(
@@ -53,12 +49,11 @@ class TensorFlowServingScorer:
         timeout_seconds: float = 5.0,
         batch_rows: int = 2048,
     ) -> None:
-        self._endpoints = Endpoints(endpoint, tls)
+        self._predictor = Predictor(endpoint, tls, model_name=model_name, timeout=timeout_seconds)
         self._model_name = model_name
         self._model_dir = model_dir
-        self._timeout = timeout_seconds
         self._batch_rows = batch_rows
-        self._spec = wire.message_class("tensorflow.serving.ModelSpec")(name=model_name, signature_name=wire.SIGNATURE)
+        self._offer: Offer | None = None
         self._calibrations: dict[int, Calibration] = {}
 
     def calibration(self, model_version: int) -> Calibration:
@@ -74,36 +69,25 @@ class TensorFlowServingScorer:
         """See PairScorer. Raises ScorerUnavailableError; ConfigError when the model refuses the shape of the inputs."""
         if len(batch) == 0:
             return Scores(values=np.empty(0, np.float32), model_version=self.served_version())
-        arrays, places = grouped(batch)
         for race in range(_VERSION_RACES):
-            # While a new version comes, servers may differ for a moment: then one of them answers everything.
-            answers = self._answers(arrays, spread=race == 0)
-            versions = {answer.model_spec.version.value for answer in answers}
-            if len(versions) == 1:
-                values = self._values(answers, arrays[wire.OVERLAP].size)[places]
-                return Scores(values=values, model_version=versions.pop())
+            if race == 0 and len(batch) >= _MANY:
+                values, version = self._in_two_questions(batch)
+            else:
+                # While a new version comes, servers may differ for a moment: then one of them answers everything.
+                values, version = self._in_one_question(batch, spread=race == 0)
+            if version is not None:
+                if self._offer is not None and self._offer.version not in {None, version}:
+                    self._offer = None
+                return Scores(values=values, model_version=version)
         raise ScorerUnavailableError(f"{self._model_name}: the model keeps changing while a batch is scored")
 
     def served_version(self) -> int:
         """The newest version that is ready. Raises ScorerUnavailableError when none is."""
-        request = wire.STATUS.request()
-        request.model_spec.name = self._model_name
-        deadline = time.monotonic() + self._timeout
-        endpoints = self._endpoints.in_turn()
-        while True:
-            try:
-                answer = endpoints[0].status(request, timeout=_until(deadline))
-                break
-            except grpc.RpcError as exc:
-                endpoints = self._after(exc, endpoints)
-        ready = [status.version for status in answer.model_version_status if status.state == _AVAILABLE]
-        if not ready:
-            raise ScorerUnavailableError(f"{endpoints[0].address}: no version of model {self._model_name} is ready")
-        return int(max(ready))
+        return self._predictor.served_version()
 
     def close(self) -> None:
         """Give the connections back."""
-        self._endpoints.close()
+        self._predictor.close()
 
     def __enter__(self) -> Self:
         return self
@@ -113,61 +97,46 @@ class TensorFlowServingScorer:
     ) -> None:
         self.close()
 
-    def _answers(self, arrays: Mapping[str, wire.Array], *, spread: bool) -> list[Any]:
-        """The answers to all parts of the inputs, in order; the parts are under way at the same time."""
-        at_once = max(1, self._batch_rows // GROUP)
-        deadline = time.monotonic() + self._timeout
-        first = self._endpoints.in_turn()
-        calls: list[_Call] = []
+    def _in_one_question(self, batch: PairBatch, *, spread: bool) -> tuple[Vector, int | None]:
+        """Scores, and the version that gave them; None when it was not one."""
+        deadline = self._predictor.deadline()
+        (scores,), version = self._asked(wire.SIGNATURE, batch, self._batch_rows, deadline, spread=spread)
+        return scores, version
+
+    def _in_two_questions(self, batch: PairBatch) -> tuple[Vector, int | None]:
+        """As `_in_one_question`; no version also when the served one is not asked like this."""
+        offer = self._offer = self._offer or self._predictor.offer()
+        width = offer.widths.get(wire.FIRST_SIGHT)
+        if width is None:
+            return self._in_one_question(batch, spread=True)
+        deadline = self._predictor.deadline()
+        heads = replace(batch, probes=batch.probes[:, :width], candidates=batch.candidates[:, :width])
         try:
-            for start in range(0, len(arrays[wire.OVERLAP]), at_once):
-                endpoints = self._endpoints.in_turn() if spread and start else first
-                part = {name: array[start : start + at_once] for name, array in arrays.items()}
-                request = encode_request(self._spec, part)
-                calls.append(_Call(request, endpoints, _sent(request, endpoints, deadline)))
-            return [self._answer(call, deadline) for call in calls]
-        finally:
-            # Those that are done do not mind.
-            for call in calls:
-                call.answer.cancel()
+            (scores, promising), version = self._asked(wire.FIRST_SIGHT, heads, 2 * self._batch_rows, deadline)
+        except ConfigError:
+            # Perhaps another version is served by now. If not, one question will tell what is wrong.
+            self._offer = None
+            return np.empty(0, np.float32), None
+        rows = np.flatnonzero(promising > 0.5)
+        if len(rows):
+            (checked,), then = self._asked(wire.SIGNATURE, batch.part(rows), self._batch_rows // 2, deadline)
+            scores[rows] = checked
+            version = version if then == version else None
+        return scores, version
 
-    def _answer(self, call: _Call, deadline: float) -> Any:
-        while True:
-            try:
-                return call.answer.result()
-            except grpc.RpcError as exc:
-                call.endpoints = self._after(exc, call.endpoints)
-                call.answer = _sent(call.request, call.endpoints, deadline)
-
-    def _after(self, error: grpc.RpcError, endpoints: list[Endpoint]) -> list[Endpoint]:
-        """The endpoints to ask after the first of these gave an error. Raises what the error means when that is final.
-
-        Only a server that cannot be reached is passed over: any other would answer the same, or was given its time.
-        """
-        code = error.code()
-        if code is grpc.StatusCode.UNAVAILABLE and len(endpoints) > 1:
-            return endpoints[1:]
-        if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-            self._endpoints.rest(endpoints[0])
-        address, details = endpoints[0].address, error.details()
-        if code is grpc.StatusCode.INVALID_ARGUMENT:
-            raise ConfigError(f"model {self._model_name} at {address} refuses the request: {details}") from error
-        raise ScorerUnavailableError(f"{address}: {code.name}: {details}") from error
-
-    def _values(self, answers: Sequence[Any], count: int) -> Vector:
-        try:
-            values: Vector = np.concatenate([wire.array_of(answer.outputs[wire.OUTPUT]).ravel() for answer in answers])
-        except ValueError as exc:
-            raise ScorerUnavailableError(f"{self._model_name}: output {wire.OUTPUT} {exc}") from exc
-        if len(values) != count or not np.all((values >= 0) & (values <= 1)):
-            raise ScorerUnavailableError(f"{self._model_name}: output {wire.OUTPUT} is not {count} probabilities")
-        return values
-
-
-def _sent(request: bytes, endpoints: list[Endpoint], deadline: float) -> Any:
-    return endpoints[0].predict.future(request, timeout=_until(deadline))
-
-
-def _until(deadline: float) -> float:
-    """Seconds that are left; a call whose time has passed ends at once."""
-    return max(0.0, deadline - time.monotonic())
+    def _asked(
+        self, signature: str, batch: PairBatch, rows: int, deadline: float, *, spread: bool = True
+    ) -> tuple[list[Vector], int | None]:
+        """The outputs of the signature for each pair, and the version that gave them; `rows` pairs in a request."""
+        arrays, places = grouped(batch)
+        at_once = max(1, rows // GROUP)
+        answer = self._predictor.ask(signature, arrays, at_once=at_once, spread=spread, deadline=deadline)
+        found: list[Vector] = []
+        for name in _OUTPUTS[signature]:
+            values = answer.outputs.get(name, np.empty(0, np.float32))
+            if len(values) != arrays[wire.OVERLAP].size or not np.all((values >= 0) & (values <= 1)):
+                raise ScorerUnavailableError(
+                    f"{self._model_name}: output {name} is not {arrays[wire.OVERLAP].size} numbers from 0 to 1"
+                )
+            found.append(values[places])
+        return found, answer.version

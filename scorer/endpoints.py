@@ -70,6 +70,7 @@ class Endpoint:
         )
         # The requests of Predict are encoded by scorer.tensors.
         self.predict = self._callable(wire.PREDICT, encode=None)
+        self.metadata = self._callable(wire.METADATA, encode=wire.METADATA.encode_request)
         self.status = self._callable(wire.STATUS, encode=wire.STATUS.encode_request)
 
     def close(self) -> None:

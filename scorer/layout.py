@@ -10,9 +10,20 @@ from typing import Final
 
 from neardup.errors import ConfigError
 
-__all__ = ["MODEL_FILE", "new_version", "newest_version", "shipped_models", "version_folder", "version_folders"]
+__all__ = [
+    "FIRST_SIGHT_FILE",
+    "MODEL_FILE",
+    "copy_model",
+    "new_version",
+    "newest_version",
+    "shipped_models",
+    "version_folder",
+    "version_folders",
+]
 
 MODEL_FILE: Final = "model.onnx"
+FIRST_SIGHT_FILE: Final = "first_sight.onnx"
+"""A version need not have it: then every pair is sent with all its numbers."""
 
 
 def shipped_models() -> Path:
@@ -47,6 +58,13 @@ def newest_version(model_dir: Path) -> int:
     if not folders:
         raise ConfigError(f"no model: {model_dir} has no numbered folder with a {MODEL_FILE}")
     return next(iter(folders))
+
+
+def copy_model(source: Path, folder: Path) -> None:
+    """The graphs of one version into the folder of another."""
+    for name in (MODEL_FILE, FIRST_SIGHT_FILE):
+        if (source / name).is_file():
+            shutil.copy2(source / name, folder / name)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from scorer.overlay import laid, overlay
 __all__ = [
     "AFTER_CONTENT",
     "KNOTS",
+    "LATER",
     "SHARPNESS",
     "UNITS",
     "WEIGHINGS",
@@ -43,6 +44,7 @@ __all__ = [
     "Sight",
     "check",
     "evidence",
+    "first_sight",
     "logits",
     "sight",
 ]
@@ -54,6 +56,8 @@ KNOTS: Final = 5
 SHARPNESS: Final = 12.0
 AFTER_CONTENT: Final = SIGN_NUMBERS + POINTS + THUMBNAIL
 """How many numbers of a score embedding follow the content."""
+LATER: Final = POINTS + THUMBNAIL
+"""How many numbers at its end only the check looks at."""
 
 _OVERLAP_SCALE: Final = 1 / 8
 _HOPELESS: Final = -3.0
@@ -120,6 +124,14 @@ def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap
     return of_sight(ops, first) @ in_sight + checked + network.start
 
 
+def first_sight(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """What `logits` gives for pairs that are hopeless at first sight, (…, 1), and 1 for those that are not, else 0, (…,
+    1). Score embeddings may lack their `LATER` numbers here."""
+    first, _ = sight(ops, network.sight, probe, candidate, overlap)
+    in_sight = ops.shaped(ops.part(network.trust, 0, OF_SIGHT), 1)
+    return of_sight(ops, first) @ in_sight + network.start, ops.number(first > _HOPELESS)
+
+
 def evidence(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
     """What is weighed of pairs: shape (n, EVIDENCE)."""
     first, way = sight(ops, network, probe, candidate, overlap)
@@ -136,14 +148,14 @@ def _of_promising(
     *_, at_first_sight, _ = pairs
 
     def checked(probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
-        mine, theirs = (_numbers(ops, each, begin, begin + POINTS + THUMBNAIL) for each in (probe, candidate))
+        mine, theirs = (_numbers(ops, each, begin, begin + LATER) for each in (probe, candidate))
         return then(check(ops, mine, theirs, first, way))
 
     return ops.where(at_first_sight > _HOPELESS, checked, pairs, width)
 
 
 def check(ops: Ops, probe: Tensor, candidate: Tensor, first: Tensor, way: Tensor) -> Tensor:
-    """Points and thumbnails of pairs, packed, (n, POINTS + THUMBNAIL) twice, and what `sight` gave, (n, 1) twice -> (n,
+    """Points and thumbnails of pairs, packed, (n, LATER) twice, and what `sight` gave, (n, 1) twice -> (n,
     CHECKED): the numbers of `scorer.geometry`, then those of `scorer.overlay`, zeros where nothing says how to lay one
     picture on the other."""
     (points, small), (their_points, their_small) = (ops.split(each, (POINTS, THUMBNAIL)) for each in (probe, candidate))

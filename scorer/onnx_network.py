@@ -1,7 +1,8 @@
-"""The scorer's model as an ONNX graph, which holds its numbers by their names."""
+"""The scorer's model as ONNX graphs, which hold its numbers by their names."""
 
 from collections.abc import Mapping
 from dataclasses import fields
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -9,26 +10,48 @@ from onnx import numpy_helper
 
 from neardup.errors import ConfigError
 from neardup.types import Vector
-from scorer.network import AFTER_CONTENT, Network, Sight, logits
-from scorer.onnx_ops import FLOAT, HALF, Graph
+from scorer.layout import FIRST_SIGHT_FILE, MODEL_FILE
+from scorer.network import AFTER_CONTENT, LATER, Network, Sight, first_sight, logits
+from scorer.onnx_ops import FLOAT, HALF, Graph, Node
 from scorer.ops import Tensor
-from scorer.wire import INPUTS, OUTPUT
+from scorer.wire import INPUTS, OUTPUT, PROMISING
 
-__all__ = ["network_of", "to_onnx"]
+__all__ = ["first_sight_to_onnx", "network_of", "save_graphs", "to_onnx"]
+
+
+def save_graphs(network: Network, folder: Path) -> None:
+    """Both graphs of a version into its folder."""
+    onnx.save(to_onnx(network), folder / MODEL_FILE)
+    onnx.save(first_sight_to_onnx(network), folder / FIRST_SIGHT_FILE)
 
 
 def to_onnx(network: Network) -> onnx.ModelProto:
     """Inputs `probe` (n, dimension + AFTER_CONTENT) and `candidate` (n, k, dimension + AFTER_CONTENT), float16, and
     `overlap` (n, k); output `score` (n, k), both float32."""
     graph = Graph()
-    width = len(network.sight.metric) + AFTER_CONTENT
+    result = graph.node("Sigmoid", logits(graph, *_inputs(graph, network)))
+    return _model(graph, len(network.sight.metric) + AFTER_CONTENT, {OUTPUT: result})
+
+
+def first_sight_to_onnx(network: Network) -> onnx.ModelProto:
+    """Inputs as of `to_onnx`, without the `LATER` numbers; outputs `score` and `promising`, (n, k), float32."""
+    graph = Graph()
+    found, promising = first_sight(graph, *_inputs(graph, network))
+    outputs = {OUTPUT: graph.node("Sigmoid", found), PROMISING: promising}
+    return _model(graph, len(network.sight.metric) + AFTER_CONTENT - LATER, outputs)
+
+
+def _inputs(graph: Graph, network: Network) -> tuple[Network, Node, Node, Node]:
+    """The network and what it takes, as nodes: pairs in groups, whose probe they share."""
     numbers = {name: graph.constant(name, values) for name, values in _numbers(network).items()}
     probe, candidate, overlap = (graph.input(name) for name in INPUTS)
-    # Pairs in groups, whose probe they share.
     shared, shown = graph.node("Unsqueeze", probe, np.array([1])), graph.node("Unsqueeze", overlap, np.array([2]))
-    result = graph.node("Sigmoid", logits(graph, _of_numbers(numbers), shared, candidate, shown))
+    return _of_numbers(numbers), shared, candidate, shown
+
+
+def _model(graph: Graph, width: int, outputs: Mapping[str, Node]) -> onnx.ModelProto:
     shapes = ((HALF, ("n", width)), (HALF, ("n", "k", width)), (FLOAT, ("n", "k")))
-    return graph.model("neardup-scorer", dict(zip(INPUTS, shapes, strict=True)), result, OUTPUT)
+    return graph.model("neardup-scorer", dict(zip(INPUTS, shapes, strict=True)), outputs)
 
 
 def network_of(model: onnx.ModelProto) -> Network:

@@ -71,16 +71,17 @@ class Graph:
         return Node(self, name)
 
     def model(
-        self, name: str, inputs: Mapping[str, tuple[int, Sequence[int | str]]], result: Node, output: str
+        self, name: str, inputs: Mapping[str, tuple[int, Sequence[int | str]]], outputs: Mapping[str, Node]
     ) -> onnx.ModelProto:
-        """`inputs`: their types and shapes; the result, (n, 1), comes in the shape of the last of them."""
+        """`inputs`: their types and shapes; the outputs, (…, 1), come in the shape of the last of them."""
         *_, (last, (_, shape)) = inputs.items()
         lengths = self.node("Shape", self.input(last))
-        self._nodes.append(helper.make_node("Reshape", [result.name, lengths.name], [output]))
+        for output, result in outputs.items():
+            self._nodes.append(helper.make_node("Reshape", [result.name, lengths.name], [output]))
         values = [helper.make_tensor_value_info(key, *each) for key, each in inputs.items()]
-        out = helper.make_tensor_value_info(output, FLOAT, shape)
+        out = [helper.make_tensor_value_info(output, FLOAT, shape) for output in outputs]
         stored = [numpy_helper.from_array(value, key) for key, value in self._constants.items()]
-        graph = helper.make_graph(self._nodes, name, values, [out], stored)
+        graph = helper.make_graph(self._nodes, name, values, out, stored)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
         onnx.checker.check_model(model)
         return model

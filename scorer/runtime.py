@@ -1,4 +1,4 @@
-"""One version of a scorer model in onnxruntime."""
+"""A graph of the scorer in onnxruntime."""
 
 import threading
 from collections.abc import Mapping
@@ -10,7 +10,6 @@ import numpy as np
 import onnxruntime
 
 from neardup.errors import ConfigError
-from scorer.layout import MODEL_FILE
 from scorer.wire import Array
 
 __all__ = ["OnnxModel"]
@@ -36,10 +35,9 @@ class OnnxModel:
     """Named arrays in, float32 or float16; named arrays out. Thread-safe. In shapes -1 stands for any number: of rows,
     and of candidates a row."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, version: int) -> None:
+    def __init__(self, session: onnxruntime.InferenceSession) -> None:
         self._session = session
         self._memory = threading.local()
-        self.version = version
         self.input_shapes = _shapes(session.get_inputs())
         self.output_shapes = _shapes(session.get_outputs())
         # Those with several candidates a row.
@@ -47,9 +45,8 @@ class OnnxModel:
         self.types = {each.name: _dtype(each) for each in (*session.get_inputs(), *session.get_outputs())}
 
     @classmethod
-    def load(cls, model_dir: Path, version: int) -> "OnnxModel":
+    def load(cls, path: Path) -> "OnnxModel":
         """Raises ConfigError naming the file that onnxruntime cannot load."""
-        path = model_dir / str(version) / MODEL_FILE
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
@@ -61,7 +58,7 @@ class OnnxModel:
         # onnxruntime's errors share no base class but this.
         except Exception as exc:
             raise ConfigError(f"{path}: not a model onnxruntime can load: {exc}") from exc
-        return cls(session, version)
+        return cls(session)
 
     def run(self, arrays: Mapping[str, Array]) -> dict[str, Array]:
         """Raises ValueError naming the input that is missing, unknown, of another type or shape, or not finite."""

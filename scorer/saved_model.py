@@ -4,7 +4,7 @@ Imports TensorFlow: only `neardup models export` imports this file.
 """
 
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -17,17 +17,17 @@ import tensorflow as tf
 from neardup.errors import ConfigError
 from neardup.points.packing import BITS
 from scorer import calibration
-from scorer.layout import MODEL_FILE, new_version, version_folder
-from scorer.network import AFTER_CONTENT, Network, logits
-from scorer.onnx_network import network_of
+from scorer.layout import FIRST_SIGHT_FILE, MODEL_FILE, new_version, version_folder
+from scorer.network import AFTER_CONTENT, LATER, Network, first_sight, logits
+from scorer.onnx_network import network_of, save_graphs
 from scorer.runtime import OnnxModel
 from scorer.tensorflow_ops import TENSORFLOW
-from scorer.wire import INPUTS, OUTPUT, SIGNATURE, Array
+from scorer.wire import FIRST_SIGHT, INPUTS, OUTPUT, OVERLAP, PROMISING, SIGNATURE, Array
 
 __all__ = ["TOLERANCE", "Exported", "export"]
 
 TOLERANCE: Final = 1e-5
-"""Largest difference between a score of the SavedModel and of the ONNX model."""
+"""Largest difference between what the SavedModel gives and the ONNX graphs give."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,55 +40,79 @@ class Exported:
 
 
 def export(models: Path, version: int, destination: Path) -> Exported:
-    """Write a version of the folder `models` into the folder `destination`: SavedModel, ONNX model and calibration.
+    """Write a version of the folder `models` into the folder `destination`: SavedModel, ONNX graphs and calibration.
 
-    A version of that number in `destination` is replaced, in one step and only when both models give equal scores.
-    Raises ConfigError when the version is not there, is not the scorer of this project, or the two models differ.
+    A version of that number in `destination` is replaced, in one step and only when both give equal scores. Raises
+    ConfigError when the version is not there, is not the scorer of this project, or the two differ.
     """
     source = version_folder(models, version)
     calibration.load(source)
-    onnx_model = OnnxModel.load(models, version)
     network = network_of(onnx.load(source / MODEL_FILE))
     with new_version(destination, version) as folder:
-        for file in (MODEL_FILE, calibration.CALIBRATION_FILE):
-            shutil.copy2(source / file, folder / file)
+        shutil.copy2(source / calibration.CALIBRATION_FILE, folder)
+        save_graphs(network, folder)
         _save(network, folder)
         # What is compared is what lies on the disk.
-        served = tf.saved_model.load(str(folder)).signatures[SIGNATURE]
-        difference, pairs = _difference(onnx_model, served)
+        difference, pairs = _difference(folder)
         if not difference <= TOLERANCE:
             raise ConfigError(f"version {version}: SavedModel and ONNX differ by {difference:.2g} > {TOLERANCE:g}")
     return Exported(destination / str(version), difference, pairs)
 
 
 def _save(network: Network, folder: Path) -> None:
-    dimension = len(network.sight.metric) + AFTER_CONTENT
+    def score(*pairs: Any) -> dict[str, Any]:
+        return {OUTPUT: tf.sigmoid(logits(TENSORFLOW, network, *_in_groups(*pairs))[..., 0])}
 
-    shapes = ((tf.float16, [None, dimension]), (tf.float16, [None, None, dimension]), (tf.float32, [None, None]))
+    def seen(*pairs: Any) -> dict[str, Any]:
+        found, promising = first_sight(TENSORFLOW, network, *_in_groups(*pairs))
+        return {OUTPUT: tf.sigmoid(found[..., 0]), PROMISING: promising[..., 0]}
 
-    @tf.function(
-        input_signature=[
-            tf.TensorSpec(shape, kind, name=name) for name, (kind, shape) in zip(INPUTS, shapes, strict=True)
-        ]
-    )  # type: ignore[untyped-decorator,unused-ignore]
-    def score(probe: Any, candidate: Any, overlap: Any) -> dict[str, Any]:
-        # Pairs in groups, whose probe they share.
-        found = logits(TENSORFLOW, network, probe[:, None], candidate, overlap[..., None])
-        return {OUTPUT: tf.sigmoid(found[..., 0])}
-
-    tf.saved_model.save(tf.Module(), str(folder), signatures={SIGNATURE: score})
+    width = len(network.sight.metric) + AFTER_CONTENT
+    signatures = {SIGNATURE: _function(score, width), FIRST_SIGHT: _function(seen, width - LATER)}
+    tf.saved_model.save(tf.Module(), str(folder), signatures=signatures)
 
 
-def _difference(model: OnnxModel, served: Any) -> tuple[float, int]:
-    """The largest difference of scores, and over how many pairs; infinite when one is no number."""
-    largest, count = 0.0, 0
-    for arrays in _trials(model.input_shapes[INPUTS[0]][1]):
-        expected = model.run(arrays)[OUTPUT]
-        found = served(**{name: tf.constant(array) for name, array in arrays.items()})[OUTPUT].numpy()
-        if found.shape != expected.shape or not np.isfinite([found, expected]).all():
+def _in_groups(probe: Any, candidate: Any, overlap: Any) -> tuple[Any, Any, Any]:
+    """Pairs in groups, whose probe they share."""
+    return probe[:, None], candidate, overlap[..., None]
+
+
+def _function(compute: Callable[..., dict[str, Any]], width: int) -> Any:
+    """Of score embeddings of that width."""
+    shapes = ((tf.float16, [None, width]), (tf.float16, [None, None, width]), (tf.float32, [None, None]))
+    inputs = [tf.TensorSpec(shape, kind, name=name) for name, (kind, shape) in zip(INPUTS, shapes, strict=True)]
+    return tf.function(compute, input_signature=inputs)
+
+
+def _difference(folder: Path) -> tuple[float, int]:
+    """The largest difference of scores, and over how many pairs; infinite when one is no number, or when more than one
+    pair in a thousand is promising to only one of them."""
+    served = tf.saved_model.load(str(folder)).signatures
+    whole, seen = (OnnxModel.load(folder / name) for name in (MODEL_FILE, FIRST_SIGHT_FILE))
+    largest, count, apart = 0.0, 0, 0
+    for arrays in _trials(whole.input_shapes[INPUTS[0]][1]):
+        score = whole.run(arrays)[OUTPUT]
+        heads = {name: array if name == OVERLAP else array[..., :-LATER] for name, array in arrays.items()}
+        first = seen.run(heads)
+        unchecked = first[PROMISING] < 0.5
+        theirs, theirs_first = (
+            {name: tensor.numpy() for name, tensor in served[signature](**_tensors(given)).items()}
+            for signature, given in ((SIGNATURE, arrays), (FIRST_SIGHT, heads))
+        )
+        differences = (
+            theirs[OUTPUT] - score,
+            theirs_first[OUTPUT] - first[OUTPUT],
+            (first[OUTPUT] - score) * unchecked,
+        )
+        if not np.isfinite(differences).all():
             return float("inf"), count
-        largest, count = max(largest, float(np.abs(found - expected).max())), count + expected.size
-    return largest, count
+        largest, count = max(largest, float(np.abs(differences).max())), count + score.size
+        apart += int((theirs_first[PROMISING] != first[PROMISING]).sum())
+    return (largest if apart * 1000 <= count else float("inf")), count
+
+
+def _tensors(arrays: Mapping[str, Array]) -> dict[str, Any]:
+    return {name: tf.constant(array) for name, array in arrays.items()}
 
 
 def _trials(dimension: int) -> Iterator[Mapping[str, Array]]:

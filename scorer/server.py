@@ -26,7 +26,7 @@ from scorer import wire
 from scorer.layout import shipped_models
 from scorer.runtime import OnnxModel
 from scorer.tensors import decode_request
-from scorer.versions import ModelVersions
+from scorer.versions import ModelVersion, ModelVersions
 
 __all__ = ["PredictionService", "serve"]
 
@@ -73,37 +73,29 @@ class PredictionService:
         except ValueError as exc:
             _abort(context, str(exc))
         spec = call.message.model_spec
-        model = self._model(spec, context)
-        if spec.signature_name not in {"", wire.SIGNATURE}:
-            _abort(context, f"signature {spec.signature_name!r}: only {wire.SIGNATURE} exists")
+        served = self._served(spec, context)
+        name = spec.signature_name or wire.SIGNATURE
+        if name not in served.signatures:
+            _abort(context, f"signature {name!r}: there is only {' and '.join(served.signatures)}")
         try:
-            outputs = model.run(call.inputs)
+            outputs = served.signatures[name].run(call.inputs)
         except ValueError as exc:
             _abort(context, str(exc))
         response = wire.PREDICT.response()
-        self._fill_spec(response.model_spec, model)
+        self._fill_spec(response.model_spec, served, name)
         for name, array in outputs.items():
             wire.tensor_of(array, response.outputs[name])
         return response
 
     def metadata(self, request: Any, context: Context) -> Any:
-        model = self._model(request.model_spec, context)
+        served = self._served(request.model_spec, context)
         if list(request.metadata_field) != ["signature_def"]:
             _abort(context, f"metadata_field {list(request.metadata_field)}: only ['signature_def'] exists")
         signatures = wire.message_class("tensorflow.serving.SignatureDefMap")()
-        signature = signatures.signature_def[wire.SIGNATURE]
-        signature.method_name = "tensorflow/serving/predict"
-        for described, shapes in (
-            (signature.inputs, model.input_shapes),
-            (signature.outputs, model.output_shapes),
-        ):
-            for name, shape in shapes.items():
-                described[name].name = f"{name}:0"
-                described[name].dtype = wire.type_number(model.types[name])
-                for length in shape:
-                    described[name].tensor_shape.dim.add(size=length)
+        for name, model in served.signatures.items():
+            _describe(model, signatures.signature_def[name])
         response = wire.METADATA.response()
-        self._fill_spec(response.model_spec, model)
+        self._fill_spec(response.model_spec, served, wire.SIGNATURE)
         response.metadata["signature_def"].Pack(signatures)
         return response
 
@@ -128,14 +120,14 @@ class PredictionService:
             _abort(context, f"service {request.service!r} is not known", grpc.StatusCode.NOT_FOUND)
         return wire.HEALTH.response(status=_SERVING if self.serving else _NOT_SERVING)
 
-    def _model(self, spec: Any, context: Context) -> OnnxModel:
-        """The served model, taken once: it may be another one at any later time."""
+    def _served(self, spec: Any, context: Context) -> ModelVersion:
+        """The served version, taken once: it may be another one at any later time."""
         self._check_name(spec, context)
-        model = self.versions.current
-        if spec.HasField("version") and spec.version.value != model.version:
-            message = f"version {spec.version.value} of {spec.name!r} is not served, only {model.version}"
+        served = self.versions.current
+        if spec.HasField("version") and spec.version.value != served.number:
+            message = f"version {spec.version.value} of {spec.name!r} is not served, only {served.number}"
             _abort(context, message, grpc.StatusCode.NOT_FOUND)
-        return model
+        return served
 
     def _check_name(self, spec: Any, context: Context) -> None:
         if spec.name != self.model_name:
@@ -144,10 +136,21 @@ class PredictionService:
         if spec.version_label:
             _abort(context, f"version_label {spec.version_label!r}: versions have no labels here")
 
-    def _fill_spec(self, spec: Any, model: OnnxModel) -> None:
+    def _fill_spec(self, spec: Any, served: ModelVersion, signature: str) -> None:
         spec.name = self.model_name
-        spec.version.value = model.version
-        spec.signature_name = wire.SIGNATURE
+        spec.version.value = served.number
+        spec.signature_name = signature
+
+
+def _describe(model: OnnxModel, signature: Any) -> None:
+    """Inputs and outputs, in a SignatureDef."""
+    signature.method_name = "tensorflow/serving/predict"
+    for described, shapes in ((signature.inputs, model.input_shapes), (signature.outputs, model.output_shapes)):
+        for name, shape in shapes.items():
+            described[name].name = f"{name}:0"
+            described[name].dtype = wire.type_number(model.types[name])
+            for length in shape:
+                described[name].tensor_shape.dim.add(size=length)
 
 
 def _abort(context: Context, message: str, code: grpc.StatusCode = grpc.StatusCode.INVALID_ARGUMENT) -> NoReturn:
@@ -210,7 +213,7 @@ def main(*, host: str, port: int, model_name: str, model_dir: Path | None, threa
         versions = ModelVersions(model_dir or shipped_models())
         versions.poll()
         service = PredictionService(model_name, versions)
-        version = versions.current.version
+        version = versions.current.number
         server, bound = serve(service, f"{host}:{port}", threads=threads)
     except NearDupError as exc:
         raise click.ClickException(str(exc)) from exc

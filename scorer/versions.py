@@ -17,11 +17,11 @@ import numpy as np
 
 from neardup.errors import ConfigError
 from scorer import calibration
-from scorer.layout import MODEL_FILE, version_folders
+from scorer.layout import FIRST_SIGHT_FILE, MODEL_FILE, version_folders
 from scorer.runtime import OnnxModel
-from scorer.wire import INPUTS, OUTPUT
+from scorer.wire import FIRST_SIGHT, INPUTS, OUTPUT, PROMISING, SIGNATURE, Array
 
-__all__ = ["ModelVersions", "State", "VersionState"]
+__all__ = ["ModelVersion", "ModelVersions", "State", "VersionState"]
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -46,6 +46,24 @@ class VersionState:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """A version that can be served: what it computes, by the name of the signature."""
+
+    number: int
+    signatures: Mapping[str, OnnxModel]
+
+    @classmethod
+    def load(cls, folder: Path) -> "ModelVersion":
+        """Raises ConfigError naming the file that is wrong, and saying how."""
+        number = int(folder.name)
+        _check_calibration(folder, number)
+        signatures = {SIGNATURE: _loaded(folder / MODEL_FILE, {OUTPUT})}
+        if (folder / FIRST_SIGHT_FILE).is_file():
+            signatures[FIRST_SIGHT] = _loaded(folder / FIRST_SIGHT_FILE, {OUTPUT, PROMISING})
+        return cls(number, signatures)
+
+
 @dataclass(slots=True)
 class ModelVersions:
     """The models of one folder. `poll` is for one thread; everything else may be read by any.
@@ -54,13 +72,13 @@ class ModelVersions:
     """
 
     model_dir: Path
-    _current: OnnxModel | None = None
+    _current: ModelVersion | None = None
     _states: Mapping[int, VersionState] = field(default_factory=dict)
     _refused: dict[int, Stamp] = field(default_factory=dict)
     _emptied: bool = False
 
     @property
-    def current(self) -> OnnxModel:
+    def current(self) -> ModelVersion:
         """The served version. Raises ConfigError when none was ever loaded."""
         if self._current is None:
             reasons = [state.error for state in self.states() if state.error]
@@ -84,23 +102,21 @@ class ModelVersions:
             del self._refused[version]
         self._note_emptiness(empty=not folders)
         for version, folder in folders.items():
-            if self._current is not None and version == self._current.version:
+            if self._current is not None and version == self._current.number:
                 return
             model = self._load(version, folder)
             if model is not None:
                 self._switch_to(model)
                 return
 
-    def _load(self, version: int, folder: Path) -> OnnxModel | None:
-        """The model, or None when it is refused, now or before."""
+    def _load(self, version: int, folder: Path) -> ModelVersion | None:
+        """The version, or None when it is refused, now or before."""
         before = _stamp(folder)
         if self._refused.get(version) == before:
             return None
         self._note(VersionState(version, State.LOADING))
         try:
-            _check_calibration(folder, version)
-            model = OnnxModel.load(self.model_dir, version)
-            _check_model(model, folder)
+            model = ModelVersion.load(folder)
         except ConfigError as exc:
             self._refused[version] = before
             self._note(VersionState(version, State.END, str(exc)))
@@ -112,20 +128,20 @@ class ModelVersions:
         self._refused.pop(version, None)
         return model
 
-    def _switch_to(self, model: OnnxModel) -> None:
+    def _switch_to(self, model: ModelVersion) -> None:
         old, self._current = self._current, model
-        self._note(VersionState(model.version, State.AVAILABLE))
+        self._note(VersionState(model.number, State.AVAILABLE))
         if old is not None:
             # Requests under way hold on to it until they are answered.
-            self._note(VersionState(old.version, State.END))
-            _LOG.warning("version %d is served, in place of %d", model.version, old.version)
+            self._note(VersionState(old.number, State.END))
+            _LOG.warning("version %d is served, in place of %d", model.number, old.number)
 
     def _note(self, state: VersionState) -> None:
         self._states = {**self._states, state.version: state}
 
     def _note_emptiness(self, *, empty: bool) -> None:
         if empty and not self._emptied and self._current is not None:
-            _LOG.warning("%s has no version any more; %d stays", self.model_dir, self._current.version)
+            _LOG.warning("%s has no version any more; %d stays", self.model_dir, self._current.number)
         self._emptied = empty
 
 
@@ -150,22 +166,25 @@ def _check_calibration(folder: Path, version: int) -> None:
         raise ConfigError(f"{folder / calibration.CALIBRATION_FILE} is for version {found}")
 
 
-def _check_model(model: OnnxModel, folder: Path) -> None:
-    """It takes pairs and gives probabilities. Raises ConfigError saying what it does instead."""
-    path = folder / MODEL_FILE
-    if set(model.input_shapes) != set(INPUTS) or set(model.output_shapes) != {OUTPUT}:
+def _loaded(path: Path, outputs: set[str]) -> OnnxModel:
+    """A graph that takes pairs and gives these outputs, numbers from 0 to 1. Raises ConfigError saying what it does
+    instead."""
+    model = OnnxModel.load(path)
+    if set(model.input_shapes) != set(INPUTS) or set(model.output_shapes) != outputs:
         raise ConfigError(
             f"{path}: has the inputs {', '.join(model.input_shapes)} and outputs {', '.join(model.output_shapes)}, "
-            f"wanted {', '.join(INPUTS)} and {OUTPUT}"
+            f"wanted {', '.join(INPUTS)} and {' and '.join(sorted(outputs))}"
         )
-    pair = {
+    pair: dict[str, Array] = {
         name: np.ones([max(1, length) for length in shape], model.types[name])
         for name, shape in model.input_shapes.items()
     }
     try:
-        score = model.run(pair)[OUTPUT]
+        found = model.run(pair)
     # onnxruntime's errors share no base class but this.
     except Exception as exc:
         raise ConfigError(f"{path}: cannot score a pair: {exc}") from exc
-    if score.shape != (1, 1) or not 0 <= float(score[0, 0]) <= 1:
-        raise ConfigError(f"{path}: gives {score.tolist()} for a pair, not one probability")
+    for name, values in found.items():
+        if values.shape != (1, 1) or not 0 <= float(values[0, 0]) <= 1:
+            raise ConfigError(f"{path}: gives {name} {values.tolist()} for a pair, not one number from 0 to 1")
+    return model

@@ -19,12 +19,14 @@ from google.protobuf.message_factory import GetMessageClass
 
 __all__ = [
     "CHANNEL_OPTIONS",
+    "FIRST_SIGHT",
     "HEALTH",
     "INPUTS",
     "METADATA",
     "OUTPUT",
     "OVERLAP",
     "PREDICT",
+    "PROMISING",
     "SIGNATURE",
     "STATUS",
     "Array",
@@ -43,6 +45,10 @@ INPUTS: Final = ("probe", "candidate", "overlap")
 OVERLAP: Final = INPUTS[2]
 OUTPUT: Final = "score"
 SIGNATURE: Final = "serving_default"
+FIRST_SIGHT: Final = "first_sight"
+"""Another signature, which a model may have: takes score embeddings without what only the check looks at, gives the
+score of an unchecked pair, and in `PROMISING` 1 for pairs that `SIGNATURE` would check, else 0."""
+PROMISING: Final = "promising"
 
 _FLOAT: Final = 1
 _HALF: Final = 19

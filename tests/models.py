@@ -10,6 +10,7 @@ from scorer import calibration
 from scorer.fusion import EVIDENCE
 from scorer.layout import MODEL_FILE, new_version, newest_version, shipped_models
 from scorer.network import KNOTS, UNITS, WEIGHINGS, Network, Sight
+from scorer.onnx_network import network_of, save_graphs
 
 __all__ = ["a_network", "copy_version"]
 
@@ -17,12 +18,10 @@ __all__ = ["a_network", "copy_version"]
 def copy_version(model_dir: Path, version: int, *, bias: float = 0.0) -> Path:
     """The shipped model as another version; `bias` is added to what is under the logistic function."""
     source = shipped_models() / str(newest_version(shipped_models()))
-    model = onnx.load(source / MODEL_FILE)
-    (stored,) = [each for each in model.graph.initializer if each.name == "start"]
-    stored.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(stored) + bias, "start"))
+    network = network_of(onnx.load(source / MODEL_FILE))
     record = calibration.load(source).model_copy(update={"model_version": version})
     with new_version(model_dir, version) as folder:
-        onnx.save(model, folder / MODEL_FILE)
+        save_graphs(network.rescaled(1.0, bias), folder)
         calibration.save(record, folder)
     return model_dir / str(version)
 

@@ -19,7 +19,7 @@ from benchmarks.scoring.wire_cost import wire_seconds_a_row
 from neardup.types import PairBatch
 from scorer.client import TensorFlowServingScorer
 from scorer.groups import grouped
-from scorer.layout import newest_version, shipped_models
+from scorer.layout import MODEL_FILE, newest_version, shipped_models
 from scorer.network import AFTER_CONTENT
 from scorer.runtime import OnnxModel
 
@@ -55,7 +55,7 @@ class Load:
 
 def run(report: Report, plan: Plan, *, endpoint: str | None, model_name: str, batch_rows: int) -> None:
     """Everything; the figures and rows go to `report`."""
-    model = OnnxModel.load(shipped_models(), newest_version(shipped_models()))
+    model = OnnxModel.load(shipped_models() / str(newest_version(shipped_models())) / MODEL_FILE)
     dimension = model.input_shapes["probe"][1]
     batches = {rows: pairs(rows, dimension) for rows in plan.batches}
     report.note("in process")
@@ -159,7 +159,7 @@ def _over_grpc(
 
 def _wire(report: Report, batch: PairBatch, batch_rows: int) -> None:
     """The share of encoding and decoding, both sides, in all CPU time of a row over gRPC."""
-    seconds = wire_seconds_a_row(batch, batch_rows)
+    seconds = wire_seconds_a_row(batch, batch_rows=batch_rows, promising=_CHECKED)
     for part, value in seconds.items():
         report.row("encoding and decoding", part=part, cpu_ns_a_row=value * 1e9)
     total = report.figures.get("grpc_cpu_microseconds_a_row")

@@ -2,41 +2,56 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from neardup.types import PairBatch
 from scorer import wire
 from scorer.groups import grouped
+from scorer.network import LATER
 from scorer.tensors import decode_request, encode_request
 
 __all__ = ["wire_seconds_a_row"]
 
 
-def wire_seconds_a_row(batch: PairBatch, batch_rows: int) -> dict[str, float]:
-    """CPU seconds a pair, by part, for requests of at most `batch_rows` pairs."""
-    rows = min(batch_rows, len(batch))
-    part = batch.part(slice(rows))
-    spec = wire.message_class("tensorflow.serving.ModelSpec")(name="neardup", signature_name=wire.SIGNATURE)
-    scores = np.linspace(0, 1, rows, dtype=np.float32)
+def wire_seconds_a_row(batch: PairBatch, *, batch_rows: int, promising: float) -> dict[str, float]:
+    """CPU seconds a pair, by part, of both questions in which the client asks for many pairs, as large as it makes
+    requests of at most `batch_rows` pairs. `promising`: what part of the pairs the second one is about."""
+    heads = replace(batch, probes=batch.probes[:, :-LATER], candidates=batch.candidates[:, :-LATER])
+    first = _parts(wire.FIRST_SIGHT, heads.part(slice(2 * batch_rows)), (wire.OUTPUT, wire.PROMISING))
+    second = _parts(wire.SIGNATURE, batch.part(slice(batch_rows // 2)), (wire.OUTPUT,))
+    return {part: first[part] + promising * second[part] for part in first}
+
+
+def _parts(signature: str, batch: PairBatch, outputs: tuple[str, ...]) -> dict[str, float]:
+    """CPU seconds a pair of one question."""
+    spec = wire.message_class("tensorflow.serving.ModelSpec")(name="neardup", signature_name=signature)
+    scores = np.linspace(0, 1, len(batch), dtype=np.float32)
 
     def answer() -> bytes:
         response = wire.PREDICT.response()
-        wire.tensor_of(scores, response.outputs[wire.OUTPUT])
+        for name in outputs:
+            wire.tensor_of(scores, response.outputs[name])
         encoded: bytes = response.SerializeToString()
         return encoded
 
     def asked() -> bytes:
-        return encode_request(spec, grouped(part)[0])
+        return encode_request(spec, grouped(batch)[0])
+
+    def answered() -> list[Any]:
+        found = wire.PREDICT.decode_response(response).outputs
+        return [wire.array_of(found[name]) for name in outputs]
 
     request, response = asked(), answer()
     parts: dict[str, Callable[[], object]] = {
         "encode request": asked,
         "decode request": lambda: decode_request(request),
         "encode response": answer,
-        "decode response": lambda: wire.array_of(wire.PREDICT.decode_response(response).outputs[wire.OUTPUT]),
+        "decode response": answered,
     }
-    return {part: _cpu_seconds(work) / rows for part, work in parts.items()}
+    return {part: _cpu_seconds(work) / len(batch) for part, work in parts.items()}
 
 
 def _cpu_seconds(work: Callable[[], object], times: int = 100) -> float:

@@ -1,7 +1,6 @@
 """What `neardup calibrate` does: embeds, clusters each source offline under many bounds, chooses, tells, saves."""
 
 import math
-import shutil
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -26,7 +25,7 @@ from neardup.evaluation.thresholds import Limits, PicturePairs, Trial, choose, p
 from neardup.settings import Settings
 from neardup.types import Embeddings, ImageId
 from scorer import calibration
-from scorer.layout import MODEL_FILE, new_version, shipped_models, version_folder
+from scorer.layout import copy_model, new_version, shipped_models, version_folder
 
 __all__ = ["Calibrated", "Calibrating", "FalseMatches"]
 
@@ -179,7 +178,7 @@ class Calibrating:
             ),
         )
         with new_version(self._models, version) as folder:
-            shutil.copy2(source / MODEL_FILE, folder / MODEL_FILE)
+            copy_model(source, folder)
             calibration.save(record, folder)
         self._console.print(f"version {version} written to {self._models}")
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-import onnx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -27,8 +26,8 @@ from neardup.lsh import LshModel
 from neardup.points.describe import COUNT
 from scorer.calibration import CalibrationRecord, save
 from scorer.evaluation import all_pairs, bounds, report, with_probabilities
-from scorer.layout import MODEL_FILE, new_version, shipped_models
-from scorer.onnx_network import to_onnx
+from scorer.layout import new_version, shipped_models
+from scorer.onnx_network import save_graphs
 from scorer.training import EmbeddedCopies, Lesson, candidate_pairs, near_copies, with_trust
 
 __all__ = ["train"]
@@ -173,7 +172,7 @@ def scorer(
     figures = report(network, embedded["evaluation"], lsh, threshold=threshold, edits=[edit.name for edit in EDITS])
     models = output or shipped_models()
     with new_version(models, version) as folder:
-        onnx.save(to_onnx(network), folder / MODEL_FILE)
+        save_graphs(network, folder)
         save(record, folder)
         (folder / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
     if as_json:

@@ -19,7 +19,7 @@ from neardup.settings import Settings
 from neardup.types import ClusterId, ClusterInfo, Code, Embeddings, Half, ImageId, Match, PairBatch, Vector
 from scorer.calibration import load
 from scorer.groups import grouped
-from scorer.layout import newest_version, shipped_models
+from scorer.layout import MODEL_FILE, newest_version, shipped_models
 from scorer.runtime import OnnxModel
 from scorer.wire import OUTPUT
 
@@ -42,7 +42,7 @@ class Model:
         number = newest_version(models) if version is None else version
         record = load(models / str(number))
         return cls(
-            scorer=OnnxModel.load(models, number),
+            scorer=OnnxModel.load(models / str(number) / MODEL_FILE),
             version=number,
             threshold=record.match_threshold,
             head_bound=record.head_bound,

@@ -10,7 +10,9 @@ from typing import Any
 
 import grpc
 import tensorflow as tf
+from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
     get_model_status_pb2,
     model_service_pb2_grpc,
     predict_pb2,
@@ -21,6 +23,8 @@ from tensorflow_serving.apis import (
 class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):  # type: ignore[misc]
     def __init__(self, folder: Path) -> None:
         self.version = int(folder.name)
+        # What TensorFlow Serving gives as metadata: the signatures that lie in the file.
+        self.described = SavedModel.FromString((folder / "saved_model.pb").read_bytes()).meta_graphs[0].signature_def
         self.signatures = tf.saved_model.load(str(folder)).signatures
 
     def Predict(self, request: Any, context: Any) -> Any:  # noqa: N802
@@ -31,6 +35,16 @@ class Prediction(prediction_service_pb2_grpc.PredictionServiceServicer):  # type
         response.model_spec.signature_name = request.model_spec.signature_name
         for name, tensor in self.signatures[request.model_spec.signature_name](**inputs).items():
             response.outputs[name].CopyFrom(tf.make_tensor_proto(tensor.numpy()))
+        return response
+
+    def GetModelMetadata(self, request: Any, context: Any) -> Any:  # noqa: N802
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        for name, signature in self.described.items():
+            signatures.signature_def[name].CopyFrom(signature)
+        response = get_model_metadata_pb2.GetModelMetadataResponse()
+        response.model_spec.name = request.model_spec.name
+        response.model_spec.version.value = self.version
+        response.metadata["signature_def"].Pack(signatures)
         return response
 
 

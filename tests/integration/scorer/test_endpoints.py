@@ -37,6 +37,7 @@ class Counted:
     endpoint: str
     server: grpc.Server
     interceptor: "Counting"
+    versions: ModelVersions
 
 
 class Counting(grpc.ServerInterceptor):  # type: ignore[type-arg]
@@ -72,7 +73,7 @@ def counted(folder: Path | None = None) -> Iterator[Counted]:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
     try:
-        yield Counted(f"127.0.0.1:{port}", server, interceptor)
+        yield Counted(f"127.0.0.1:{port}", server, interceptor, versions)
     finally:
         interceptor.hangs.set()
         server.stop(0).wait()
@@ -171,13 +172,55 @@ def test_servers_of_different_versions_never_mix_in_a_some_pairs(tmp_path: Path)
         servers = [stack.enter_context(counted(tmp_path / str(number))) for number in (1, 2)]
         scorer = stack.enter_context(client(*(each.endpoint for each in servers), batch_rows=16))
         # Alone, each says what its scores are.
+        many = some_pairs(1200, alike=0.1)
         alone = {}
         for number, each in enumerate(servers, start=1):
             with client(each.endpoint) as direct:
-                alone[number] = direct.score(some_pairs(100)).values
+                alone[number] = [direct.score(pairs).values for pairs in (some_pairs(100), many)]
         for _ in range(6):
-            scores = scorer.score(some_pairs(100))
-            np.testing.assert_array_equal(scores.values, alone[scores.model_version])
+            for place, pairs in enumerate((some_pairs(100), many)):
+                scores = scorer.score(pairs)
+                np.testing.assert_array_equal(scores.values, alone[scores.model_version][place])
+
+
+def test_two_questions_give_the_scores_of_one(two: tuple[Counted, Counted]) -> None:
+    pairs = some_pairs(1600, alike=0.3)
+    with client(two[0].endpoint) as scorer, client(two[1].endpoint) as few:
+        together = scorer.score(pairs).values
+        apart = [few.score(pairs.part(np.arange(start, start + 800))).values for start in (0, 800)]
+    np.testing.assert_array_equal(together, np.concatenate(apart))
+    assert [each.interceptor.count for each in two] == [2, 2]
+
+
+def test_a_model_without_a_first_sight_is_asked_once(tmp_path: Path) -> None:
+    pairs = some_pairs(1600, alike=0.3)
+    (copy_version(tmp_path, 1) / "first_sight.onnx").unlink()
+    with counted(tmp_path) as server, counted() as other, client(server.endpoint) as scorer:
+        with client(other.endpoint) as usual:
+            np.testing.assert_array_equal(scorer.score(pairs).values, usual.score(pairs).values)
+        assert server.interceptor.count == 1
+
+
+def test_what_is_offered_may_change(tmp_path: Path) -> None:
+    """A version without the first signature takes the place of one with it, and the other way round."""
+    pairs = some_pairs(1600, alike=0.3)
+    copy_version(tmp_path, 1)
+    with counted(tmp_path) as server, client(server.endpoint) as scorer:
+        before = scorer.score(pairs)
+        (copy_version(tmp_path, 2, bias=1.0) / "first_sight.onnx").unlink()
+        server.versions.poll()
+        without = [scorer.score(pairs) for _ in range(2)]
+        copy_version(tmp_path, 3)
+        server.versions.poll()
+        counts = []
+        for _ in range(3):
+            asked = server.interceptor.count
+            np.testing.assert_array_equal(scorer.score(pairs).values, before.values)
+            counts.append(server.interceptor.count - asked)
+    assert [scores.model_version for scores in (before, *without)] == [1, 2, 2]
+    assert (without[0].values > before.values).all()
+    # The first answer tells that another version is there; from then on there are two questions again.
+    assert counts == [1, 2, 2]
 
 
 def openssl(*arguments: str) -> None:

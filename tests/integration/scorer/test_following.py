@@ -45,7 +45,7 @@ def until(reached: Callable[[], bool]) -> None:
 def test_versions_come_and_go_while_requests_run(tmp_path: Path) -> None:
     """Every score is that of the version it carries, and no request fails."""
     copy_version(tmp_path, 1)
-    pairs = some_pairs(300)
+    pairs = some_pairs(1200, alike=0.1)
     seen: list[tuple[int, float]] = []
     done = threading.Event()
     with (

@@ -18,6 +18,7 @@ from neardup.errors import ConfigError, ScorerUnavailableError
 from neardup.types import PairBatch
 from scorer import wire
 from scorer.client import TensorFlowServingScorer
+from scorer.network import LATER
 from tests.models import copy_version
 from tests.prediction_server import PredictionServer, prediction_server, some_pairs
 
@@ -71,6 +72,10 @@ def test_metadata_describes_the_inputs(server: PredictionServer) -> None:
     shapes = {name: [dim.size for dim in info.tensor_shape.dim] for name, info in signature.inputs.items()}
     assert shapes == {"probe": [-1, 1055], "candidate": [-1, -1, 1055], "overlap": [-1, -1]}
     assert {name: info.dtype for name, info in signature.inputs.items()} == {"probe": 19, "candidate": 19, "overlap": 1}
+    assert signatures.signature_def.keys() == {wire.SIGNATURE, wire.FIRST_SIGHT}
+    seen_first = signatures.signature_def[wire.FIRST_SIGHT]
+    assert [dim.size for dim in seen_first.inputs["candidate"].tensor_shape.dim] == [-1, -1, 1055 - LATER]
+    assert seen_first.outputs.keys() == {"score", "promising"}
 
 
 def test_status_and_health(server: PredictionServer) -> None:
@@ -135,6 +140,13 @@ def test_bytes_that_are_no_request_are_refused(server: PredictionServer) -> None
             with pytest.raises(grpc.RpcError, match="not a PredictRequest") as caught:
                 send(data, timeout=10)
             assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_an_unknown_signature_is_named(server: PredictionServer) -> None:
+    request = predict_request()
+    request.model_spec.signature_name = "second_sight"
+    with pytest.raises(grpc.RpcError, match="'second_sight': there is only serving_default and first_sight"):
+        call(server.endpoint, wire.PREDICT, request)
 
 
 def test_many_rows_in_one_request_and_in_parts(server: PredictionServer) -> None:

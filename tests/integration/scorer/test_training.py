@@ -84,7 +84,7 @@ def test_what_was_trained_is_what_is_served(trained: Path) -> None:
         overlap=rng.integers(0, 64, 300).astype(np.int32),
     )
     arrays, places = grouped(batch)
-    served = OnnxModel.load(trained, 1).run(arrays)["score"].ravel()[places]
+    served = OnnxModel.load(trained / "1" / MODEL_FILE).run(arrays)["score"].ravel()[places]
     np.testing.assert_allclose(served, network_of(onnx.load(trained / "1" / MODEL_FILE)).score(batch), atol=1e-5)
 
 

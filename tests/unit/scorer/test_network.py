@@ -23,8 +23,8 @@ from neardup.types import PairBatch, Vector
 from scorer.evaluation import bounds, report
 from scorer.fusion import EVIDENCE, fit_trust
 from scorer.groups import grouped
-from scorer.network import AFTER_CONTENT, Network, sight
-from scorer.onnx_network import network_of, to_onnx
+from scorer.network import AFTER_CONTENT, LATER, Network, first_sight, sight
+from scorer.onnx_network import first_sight_to_onnx, network_of, to_onnx
 from scorer.ops import NUMPY
 from scorer.training import EmbeddedCopies, Lesson, Pairs, candidate_pairs, near_copies
 from tests.models import a_network
@@ -150,6 +150,25 @@ def test_onnx_computes_the_same_whatever_else_is_in_the_batch() -> None:
     np.testing.assert_allclose(scores, network.score(batch), atol=3e-6)
     order = np.random.default_rng(0).permutation(100)
     np.testing.assert_array_equal(onnx_scores(network, batch.part(order)), scores[order])
+
+
+def test_first_sight_gives_the_scores_of_all_that_it_does_not_find_promising() -> None:
+    batch = random_pairs(200)
+    network = a_network()
+    session = onnxruntime.InferenceSession(
+        first_sight_to_onnx(network).SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    heads = replace(batch, probes=batch.probes[:, :-LATER], candidates=batch.candidates[:, :-LATER])
+    arrays, places = grouped(heads)
+    found, promising = (np.asarray(each).ravel()[places] for each in session.run(["score", "promising"], dict(arrays)))
+    overlap = batch.overlap[:, None].astype(np.float32)
+    first, _ = sight(NUMPY, network.sight, batch.probes, batch.candidates, overlap)
+    np.testing.assert_array_equal(promising, (first[:, 0] > -3).astype(np.float32))
+    assert 20 < promising.sum() < 180
+    hopeless = promising < 0.5
+    np.testing.assert_array_equal(found[hopeless], onnx_scores(network, batch)[hopeless])
+    logit, _ = first_sight(NUMPY, network, heads.probes, heads.candidates, overlap)
+    np.testing.assert_allclose(found, 1 / (1 + np.exp(-logit[:, 0])), atol=3e-6)
 
 
 def test_the_network_is_found_in_its_model() -> None:

@@ -30,10 +30,10 @@ def following(folder: Path) -> ModelVersions:
 def test_a_new_version_takes_the_place_of_the_old(tmp_path: Path) -> None:
     copy_version(tmp_path, 9)
     versions = following(tmp_path)
-    assert versions.current.version == 9
+    assert versions.current.number == 9
     copy_version(tmp_path, 10)
     versions.poll()
-    assert versions.current.version == 10
+    assert versions.current.number == 10
     assert states(versions) == [(10, "AVAILABLE", False), (9, "END", False)]
 
 
@@ -54,7 +54,7 @@ def test_a_removed_version_gives_way_to_the_next_lower(tmp_path: Path) -> None:
     assert states(versions) == [(2, "END", False), (1, "AVAILABLE", False)]
     copy_version(tmp_path, 2)
     versions.poll()
-    assert versions.current.version == 2
+    assert versions.current.number == 2
 
 
 def test_the_last_version_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -63,7 +63,7 @@ def test_the_last_version_is_kept(tmp_path: Path, caplog: pytest.LogCaptureFixtu
     shutil.rmtree(tmp_path / "1")
     for _ in range(3):
         versions.poll()
-    assert versions.current.version == 1
+    assert versions.current.number == 1
     assert [record.message for record in caplog.records] == [f"{tmp_path} has no version any more; 1 stays"]
 
 
@@ -98,14 +98,19 @@ def leave_out_the_logistic_function(folder: Path) -> None:
     onnx.save(model, folder / "model.onnx")
 
 
+def give_another_first_sight(folder: Path) -> None:
+    shutil.copy(folder / "model.onnx", folder / "first_sight.onnx")
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
+        (give_another_first_sight, "first_sight.onnx: has .* outputs score, wanted .* promising and score"),
         (spoil_model, "not a model onnxruntime can load"),
         (spoil_calibration, "is for version 77"),
         (drop_calibration, "cannot read .*calibration.json"),
         (rename_input, "has the inputs probe, candidate, lap"),
-        (leave_out_the_logistic_function, "not one probability"),
+        (leave_out_the_logistic_function, "gives score .* not one number from 0 to 1"),
     ],
 )
 def test_a_bad_version_is_refused_and_the_old_one_goes_on(
@@ -116,21 +121,30 @@ def test_a_bad_version_is_refused_and_the_old_one_goes_on(
     spoil(copy_version(tmp_path, 2))
     for _ in range(3):
         versions.poll()
-    assert versions.current.version == 1
+    assert versions.current.number == 1
     assert states(versions) == [(2, "END", True), (1, "AVAILABLE", False)]
     assert re.search(reason, versions.states()[0].error)
     assert [record.levelno for record in caplog.records] == [logging.WARNING]
     shutil.rmtree(tmp_path / "2")
     copy_version(tmp_path, 2)
     versions.poll()
-    assert versions.current.version == 2
+    assert versions.current.number == 2
     assert states(versions)[0] == (2, "AVAILABLE", False)
+
+
+def test_a_version_may_be_without_a_first_sight(tmp_path: Path) -> None:
+    (copy_version(tmp_path, 1) / "first_sight.onnx").unlink()
+    versions = following(tmp_path)
+    assert versions.current.signatures.keys() == {"serving_default"}
+    copy_version(tmp_path, 2)
+    versions.poll()
+    assert versions.current.signatures.keys() == {"serving_default", "first_sight"}
 
 
 def test_a_bad_version_at_the_start_leaves_the_next_lower(tmp_path: Path) -> None:
     copy_version(tmp_path, 1)
     spoil_model(copy_version(tmp_path, 2))
-    assert following(tmp_path).current.version == 1
+    assert following(tmp_path).current.number == 1
 
 
 def test_without_any_model_the_reason_is_said(tmp_path: Path) -> None:
