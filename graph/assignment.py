@@ -1,16 +1,19 @@
 """The assignment policy: scored matches, and what people said -> cluster. Pure.
 
-The relation "near-duplicate" is not transitive; a cluster is named by its head. Joining needs a match at the threshold
-and the chain guard: the head must resemble the image too, or enough members must. A person's word comes first.
+The relation "near-duplicate" is not transitive; a cluster is named by its head. Joining needs a match at the threshold,
+or several members that together say as much, and the chain guard: the head must resemble the image too, or enough
+members must. A person's word comes first.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from neardup.entries import Barred, Rule
 from neardup.types import ClusterId, ClusterInfo, ImageId, Match
+from neardup.witnesses import convincing
 
-__all__ = ["Assignment", "PlacedMatch", "Said", "assign"]
+__all__ = ["Assignment", "PlacedMatch", "Said", "assign", "matching"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +50,15 @@ class Assignment:
     indexed: bool = True
 
 
+def matching(placed: Sequence[PlacedMatch], match_threshold: float) -> list[PlacedMatch]:
+    """Those in clusters that the image matches. `placed`: all that count, in the order of the result."""
+    scores: dict[ClusterId, list[float]] = defaultdict(list)
+    for each in placed:
+        scores[each.cluster.cluster_id].append(each.match.score)
+    matched = {cluster_id for cluster_id, said in scores.items() if convincing(said, match_threshold)}
+    return [each for each in placed if each.cluster.cluster_id in matched]
+
+
 def assign(
     image_id: ImageId,
     *,
@@ -62,8 +74,8 @@ def assign(
 ) -> Assignment:
     """The cluster of the best match that is not barred, or the image's own.
 
-    `own`: the id of the cluster that it would be the head of. `current`: the cluster that it is in. `matches` are those
-    at or above the match threshold; best is by score, overlap, older cluster, id. `head_score(head)` is asked only when
+    `own`: the id of the cluster that it would be the head of. `current`: the cluster that it is in. `matches`: see
+    `matching`; best is by score, overlap, older cluster, id. `head_score(head)` is asked only when
     the head is not among them and fewer than `enough_members` members of its cluster are. An image that joins a cluster
     of which it matches `enough_exemplars` members or more, and that matches no other cluster, adds nothing to searches:
     it is not indexed.

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from graph.answer import Entries
-from graph.assignment import Assignment, PlacedMatch, Said, assign
+from graph.assignment import Assignment, PlacedMatch, Said, assign, matching
 from graph.batch import BEFORE, Item, RecentMatch, plan_batch
 from graph.findable import successors
 from graph.knowledge import Knowledge
@@ -117,9 +117,9 @@ class Decider:
         probes = [item.proposal.image_id for item in items]
         wanted = dict.fromkeys(probes)
         for item in items:
-            threshold = item.proposal.match_threshold
-            wanted |= dict.fromkeys(match.image_id for match in item.proposal.matches if match.score >= threshold)
-            wanted |= dict.fromkeys(match.image_id for match in item.recent if match.score >= threshold)
+            bound = item.proposal.witness_bound
+            wanted |= dict.fromkeys(match.image_id for match in item.proposal.matches if match.score >= bound)
+            wanted |= dict.fromkeys(match.image_id for match in item.recent if match.score >= bound)
             wanted |= dict.fromkeys(concerned(item.proposal.image_id, self._standing))
         self._known.read(wanted, probes)
 
@@ -134,19 +134,20 @@ class Decider:
         valid = [one for one in item.recent if decided.get(one.image_id, BEFORE) == one.offset]
         if valid and item.model_version != item.proposal.model_version:
             raise _SearchAgainError
-        for one in _told(valid, item.proposal.match_threshold):
+        for one in _told(valid, item.proposal.witness_bound):
             merged[one.image_id] = Match(image_id=one.image_id, overlap=one.overlap, score=one.score)
         return sorted(merged.values(), key=lambda match: (-match.score, -match.overlap, match.image_id))
 
     def _decide(self, item: Item, matches: Sequence[Match], was: Placement | None) -> Decision:
         proposal, known = item.proposal, self._known
-        placed = [
+        counting = [
             PlacedMatch(match=match, cluster=cluster)
             for match in matches
-            if match.score >= proposal.match_threshold
+            if match.score >= proposal.witness_bound
             and (placement := known.placement(match.image_id)) is not None
             and (cluster := known.cluster(placement.cluster_id)) is not None
         ]
+        placed = matching(counting, proposal.match_threshold)
         current = None if was is None else known.cluster(was.cluster_id)
         said = said_of(
             proposal.image_id,
@@ -197,6 +198,7 @@ class Decider:
                 bridges=assignment.bridges,
                 barred=said.barred[:_KEPT_MATCHES],
                 match_threshold=proposal.match_threshold,
+                witness_bound=proposal.witness_bound,
                 head_bound=proposal.head_bound,
                 head_score=assignment.head_score,
                 lsh_version=proposal.lsh_version,
@@ -250,11 +252,11 @@ class Decider:
         return [decision, *following.entries]
 
 
-def _told(recent: list[RecentMatch], threshold: float) -> list[RecentMatch]:
-    """Those that match, and as many of the others, best first, as evidence can tell: most share a term by chance."""
+def _told(recent: list[RecentMatch], witness_bound: float) -> list[RecentMatch]:
+    """Those that count, and as many of the others, best first, as evidence can tell: most share a term by chance."""
     if len(recent) <= _KEPT_MATCHES:
         return recent
-    least = min(threshold, sorted((one.score for one in recent), reverse=True)[_KEPT_MATCHES - 1])
+    least = min(witness_bound, sorted((one.score for one in recent), reverse=True)[_KEPT_MATCHES - 1])
     return [one for one in recent if one.score >= least]
 
 

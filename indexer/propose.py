@@ -19,7 +19,7 @@ __all__ = ["ProposalRules", "Proposer", "kept"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProposalRules:
     """How an image is searched, and what of it goes into a proposal: up to `kept_matches`, for a cluster with more
-    near-duplicates of one image needs no further witness, and of candidates below the match threshold `kept_below`,
+    near-duplicates of one image needs no further witness, and of candidates below the witness bound `kept_below`,
     which are only told, not acted on."""
 
     candidate_limit: int
@@ -78,8 +78,9 @@ class Proposer:
                 searched_seq=searched.seq,
                 candidate_limit=limit,
                 cutoff_overlap=candidates.cutoff_overlap,
-                matches=kept(of_image, calibration.match_threshold, self._rules),
+                matches=kept(of_image, calibration.witness_bound, self._rules),
                 match_threshold=calibration.match_threshold,
+                witness_bound=calibration.witness_bound,
                 head_bound=calibration.head_bound,
                 lsh_version=self._lsh.version,
                 model_version=model_version,
@@ -92,8 +93,8 @@ class Proposer:
         ]
 
 
-def kept(matches: tuple[Match, ...], threshold: float, rules: ProposalRules) -> tuple[Match, ...]:
-    """What a proposal keeps of matches, best first: all that match, if an image was searched deeper there may be many
+def kept(matches: tuple[Match, ...], witness_bound: float, rules: ProposalRules) -> tuple[Match, ...]:
+    """What a proposal keeps of matches, best first: all that count, if an image was searched deeper there may be many
     of these, and some of the others."""
-    matching = sum(match.score >= threshold for match in matches)
-    return matches[: max(matching, min(rules.kept_matches, matching + rules.kept_below))]
+    counting = sum(match.score >= witness_bound for match in matches)
+    return matches[: max(counting, min(rules.kept_matches, counting + rules.kept_below))]

@@ -78,14 +78,16 @@ class Barred:
 class Evidence:
     """What the decision about a proposal was made from.
 
-    `matches`: those that mattered, best score first. `bridges`: other clusters with a member at or above the threshold.
-    `head_score`: the score against the head, where the chain guard asked for it. `source`: where the image was read.
+    `matches`: those that mattered, best score first. `bridges`: other clusters that it matches. `witness_bound`: None
+    in entries from before there was one. `head_score`: the score against the head, where the chain guard asked for it.
+    `source`: where the image was read.
     """
 
     matches: tuple[Match, ...]
     bridges: tuple[ClusterId, ...]
     barred: tuple[Barred, ...] = ()
     match_threshold: float
+    witness_bound: float | None = None
     head_bound: float
     head_score: float | None
     lsh_version: str

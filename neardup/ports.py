@@ -167,11 +167,13 @@ class ImageIndex(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
-    """What the scores of a model version mean: from `match_threshold` on a pair is a near-duplicate; the chain guard
-    wants `head_bound` against the head. Both probabilities in (0, 1], head_bound <= match_threshold."""
+    """What the scores of a model version mean: from `match_threshold` on a pair is a near-duplicate by itself, from
+    `witness_bound` on it counts together with others (`neardup.witnesses`); the chain guard wants `head_bound` against
+    the head. Probabilities in (0, 1], the first the highest."""
 
     model_version: int
     match_threshold: float
+    witness_bound: float
     head_bound: float
 
 

@@ -47,6 +47,7 @@ class ProposalRecord(Message):
     cutoff_overlap: int = 0
     matches: tuple[tuple[str, int, float], ...]
     match_threshold: float
+    witness_bound: float | None = None
     head_bound: float
     lsh_version: str
     model_version: int
@@ -75,6 +76,7 @@ class ProposalRecord(Message):
             cutoff_overlap=proposal.cutoff_overlap,
             matches=tuple((match.image_id, match.overlap, match.score) for match in proposal.matches),
             match_threshold=proposal.match_threshold,
+            witness_bound=proposal.witness_bound,
             head_bound=proposal.head_bound,
             lsh_version=proposal.lsh_version,
             model_version=proposal.model_version,
@@ -100,6 +102,8 @@ class ProposalRecord(Message):
                 for image_id, overlap, score in self.matches
             ),
             match_threshold=self.match_threshold,
+            # Workers of before name none: there a match counts by itself or not at all.
+            witness_bound=self.match_threshold if self.witness_bound is None else self.witness_bound,
             head_bound=self.head_bound,
             lsh_version=self.lsh_version,
             model_version=self.model_version,

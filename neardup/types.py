@@ -247,6 +247,7 @@ class Proposal:
     cutoff_overlap: int
     matches: tuple[Match, ...]
     match_threshold: float
+    witness_bound: float
     head_bound: float
     lsh_version: str
     model_version: int

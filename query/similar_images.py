@@ -1,5 +1,7 @@
 """The two questions, for an image id, an image file or embeddings: was it seen before, and what is similar to it?"""
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +10,7 @@ from neardup.errors import UnknownImageError
 from neardup.lsh import LshModel, query_terms, terms
 from neardup.matching import score_candidates
 from neardup.messages import half
-from neardup.ports import LARGEST_LIMIT, CandidateSearch, ClusterStore, Embedder, History, PairScorer
+from neardup.ports import LARGEST_LIMIT, Calibration, CandidateSearch, ClusterStore, Embedder, History, PairScorer
 from neardup.types import (
     ClusterId,
     ClusterInfo,
@@ -25,6 +27,7 @@ from neardup.types import (
     Probe,
     SearchFilter,
 )
+from neardup.witnesses import convincing
 from query.explain import Explanation, cut_by
 from query.heads import Heads
 from query.past import PastImages
@@ -36,9 +39,10 @@ __all__ = ["Explanation", "Lookup", "PastImages", "SearchFilter", "SimilarImages
 class Lookup:
     """What is known about one image.
 
-    `placement`: where the corpus has this very id. `match`: the best candidate at or above `match_threshold`.
-    `cluster`: that of the placement, else that of the match; None when nothing like it was seen, or for a moment while
-    the graph is behind the index.
+    `placement`: where the corpus has this very id. `match`: the best candidate of the cluster that the image matches,
+    alone (`match_threshold`) or together with others (`witness_bound`; `neardup.witnesses`). `cluster`: that of the
+    placement, else that of the match; None when nothing like it was seen, or for a moment while the graph is behind the
+    index.
     `candidates`: best score first. `cutoff_overlap`, `ties_at_cutoff`, `searched_documents`: see CandidateList.
     """
 
@@ -47,6 +51,7 @@ class Lookup:
     cluster: ClusterInfo | None
     candidates: tuple[Match, ...]
     match_threshold: float
+    witness_bound: float
     model_version: int
     cutoff_overlap: int
     ties_at_cutoff: bool
@@ -167,7 +172,7 @@ class SimilarImages:
         found = self._search.search([probe], limit=self._candidate_limit, minimum_overlap=self._minimum_overlap)[0]
         (matches,), model_version = score_candidates(self._scorer, [asked.score], [found])
         calibration = self._scorer.calibration(model_version)
-        best = matches[0] if matches and matches[0].score >= calibration.match_threshold else None
+        best = self._matched(matches, calibration)
         wanted = [i for i in (image_id, best.image_id if best else None) if i is not None]
         placements = self._heads.placements(wanted) if wanted else {}
         placement = placements.get(image_id) if image_id is not None else None
@@ -179,10 +184,28 @@ class SimilarImages:
             cluster=cluster,
             candidates=matches,
             match_threshold=calibration.match_threshold,
+            witness_bound=calibration.witness_bound,
             model_version=model_version,
             cutoff_overlap=found.cutoff_overlap,
             ties_at_cutoff=found.ties_at_cutoff,
             searched_documents=found.searched_documents,
+        )
+
+    def _matched(self, candidates: Sequence[Match], calibration: Calibration) -> Match | None:
+        """The best candidate of the cluster that the image matches."""
+        counting = [match for match in candidates if match.score >= calibration.witness_bound]
+        if not counting or counting[0].score >= calibration.match_threshold:
+            return counting[0] if counting else None
+        if len(counting) == 1:
+            return None
+        placements = self._heads.placements([match.image_id for match in counting])
+        scores: dict[ClusterId, list[float]] = defaultdict(list)
+        placed = [(match, placements[match.image_id].cluster_id) for match in counting if match.image_id in placements]
+        for match, cluster_id in placed:
+            scores[cluster_id].append(match.score)
+        return next(
+            (match for match, its in placed if convincing(scores[its], calibration.match_threshold)),
+            None,
         )
 
     def _explain(self, asked: "_Asked", probe: ImageId | None, image: IndexedImage, *, name: str) -> Explanation:

@@ -23,12 +23,14 @@ _RIDGE: Final = 1e-3
 
 
 class CalibrationRecord(BaseModel):
-    """The file `calibration.json` beside a model; `obtained` tells a reader where the two bounds come from."""
+    """The file `calibration.json` beside a model; `obtained` tells a reader where the bounds come from. Without a
+    `witness_bound` only pairs at the match threshold count."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     model_version: int = Field(ge=1)
     match_threshold: float = Field(gt=0, le=1)
+    witness_bound: float | None = Field(None, ge=0.5, le=1)
     head_bound: float = Field(gt=0, le=1)
     obtained: str
 
@@ -36,11 +38,16 @@ class CalibrationRecord(BaseModel):
     def _ordered(self) -> "CalibrationRecord":
         if self.head_bound > self.match_threshold:
             raise ValueError(f"head_bound {self.head_bound} is above match_threshold {self.match_threshold}")
+        if self.witness_bound is not None and self.witness_bound > self.match_threshold:
+            raise ValueError(f"witness_bound {self.witness_bound} is above match_threshold {self.match_threshold}")
         return self
 
     def calibration(self) -> Calibration:
         return Calibration(
-            model_version=self.model_version, match_threshold=self.match_threshold, head_bound=self.head_bound
+            model_version=self.model_version,
+            match_threshold=self.match_threshold,
+            witness_bound=self.match_threshold if self.witness_bound is None else self.witness_bound,
+            head_bound=self.head_bound,
         )
 
 

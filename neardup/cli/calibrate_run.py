@@ -153,7 +153,8 @@ class Calibrating:
             console.print("no threshold holds the limits: loosen them, or train on pictures like these")
             return
         console.print(
-            f"chosen: match threshold {result.chosen.threshold:g}, head bound {result.chosen.head_bound:g}; "
+            f"chosen: match threshold {result.chosen.threshold:g}, head bound {result.chosen.head_bound:g} "
+            f"(witness bound {min(result.chosen.threshold, self._model.witness_bound):g}); "
             f"precision at least {result.chosen.precision_bound:.4f} with {self._confidence:.0%} confidence"
         )
         for size, expected in result.false_matches.expected.items():
@@ -170,6 +171,7 @@ class Calibrating:
         record = calibration.CalibrationRecord(
             model_version=version,
             match_threshold=chosen.threshold,
+            witness_bound=min(chosen.threshold, self._model.witness_bound),
             head_bound=chosen.head_bound,
             obtained=(
                 f"neardup calibrate on version {self._model.version}: precision {chosen.precision:.5f}, at least "

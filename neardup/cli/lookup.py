@@ -208,11 +208,18 @@ def _lookup_json(found: "Lookup", page: Page | None, limit: int) -> dict[str, An
             for match in found.candidates[:limit]
         ],
         "match_threshold": found.match_threshold,
+        "witness_bound": found.witness_bound,
         "model_version": found.model_version,
         "cutoff_overlap": found.cutoff_overlap,
         "ties_at_cutoff": found.ties_at_cutoff,
         "searched_documents": found.searched_documents,
     }
+
+
+def _says(score: float, found: "Lookup") -> str:
+    if score >= found.match_threshold:
+        return "yes"
+    return "with others" if score >= found.witness_bound else "no"
 
 
 def _print_lookup(found: "Lookup", page: Page | None, limit: int) -> None:
@@ -224,6 +231,8 @@ def _print_lookup(found: "Lookup", page: Page | None, limit: int) -> None:
         how = "this very image is in the corpus"
         if found.placement is None and found.match is not None:
             how = f"score {found.match.score:.4f} with {found.match.image_id}, {found.match.overlap} shared terms"
+            if found.match.score < found.match_threshold:
+                how += "; more of its cluster say so"
         click.echo(f"seen before: {how}")
         click.echo(f"head: {found.cluster.head}")
         indexed = found.cluster.exemplars
@@ -238,7 +247,7 @@ def _print_lookup(found: "Lookup", page: Page | None, limit: int) -> None:
         print_table(
             ("candidate", "overlap", "score", "near-duplicate"),
             [
-                (match.image_id, match.overlap, match.score, "yes" if match.score >= found.match_threshold else "no")
+                (match.image_id, match.overlap, match.score, _says(match.score, found))
                 for match in found.candidates[:limit]
             ],
         )

@@ -111,5 +111,5 @@ def _groups(
         for (a, b, _), score in zip(part, scored.values.tolist(), strict=True):
             scores[known[a], known[b]] = score
     if threshold is None:
-        threshold = (1 + wiring.scorer.calibration(version).match_threshold) / 2 if pairs else 1.0
+        threshold = wiring.scorer.calibration(version).match_threshold if pairs else 1.0
     return greedy_groups(known, scores, threshold)

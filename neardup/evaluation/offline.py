@@ -10,7 +10,7 @@ from random import Random
 import numpy as np
 import numpy.typing as npt
 
-from graph.assignment import PlacedMatch, Said, assign
+from graph.assignment import PlacedMatch, Said, assign, matching
 from neardup.evaluation.judgement import Judgement, Pair, judge_rows
 from neardup.evaluation.manifest import Row, originals
 from neardup.lsh import LshModel, overlaps
@@ -33,6 +33,7 @@ class Model:
     scorer: OnnxModel
     version: int
     threshold: float
+    witness_bound: float
     head_bound: float
 
     @classmethod
@@ -40,12 +41,13 @@ class Model:
         """From a folder of versions; without one the shipped ones, without a version the newest. Raises ConfigError."""
         models = folder or shipped_models()
         number = newest_version(models) if version is None else version
-        record = load(models / str(number))
+        bounds = load(models / str(number)).calibration()
         return cls(
             scorer=OnnxModel.load(models / str(number) / MODEL_FILE),
             version=number,
-            threshold=record.match_threshold,
-            head_bound=record.head_bound,
+            threshold=bounds.match_threshold,
+            witness_bound=bounds.witness_bound,
+            head_bound=bounds.head_bound,
         )
 
     def score(self, probe: Half, candidates: Half, overlap: npt.NDArray[np.int32]) -> Vector:
@@ -99,7 +101,7 @@ class OfflineCorpus:
         self._candidates = [self._find(number) for number in range(len(rows))]
 
     def heads(self, *, threshold: float, head_bound: float, seed: int) -> dict[ImageId, ImageId]:
-        """Image -> head, when the images arrive in an order by `seed`."""
+        """Image -> head, when the images arrive in an order by `seed`. A witness bound above the threshold is that."""
         order = list(range(len(self.rows)))
         Random(seed).shuffle(order)  # noqa: S311 - reproducible, not secret
         arrival = np.empty(len(order), np.intp)
@@ -115,10 +117,13 @@ class OfflineCorpus:
                 own=ClusterId(image_id),
                 current=None,
                 said=Said(),
-                matches=[
-                    PlacedMatch(match=match, cluster=cluster_of[match.image_id])
-                    for match in self._matches(found, threshold)
-                ],
+                matches=matching(
+                    [
+                        PlacedMatch(match=match, cluster=cluster_of[match.image_id])
+                        for match in self._matches(found, min(threshold, self.model.witness_bound))
+                    ],
+                    threshold,
+                ),
                 any_candidate=len(found.rows) > 0,
                 head_bound=head_bound,
                 enough_members=self._assign.enough_members,
@@ -173,12 +178,12 @@ class OfflineCorpus:
             now = now[ranked[: self._search.candidate_limit]]
         return _Candidates(all_of_them.rows[now], all_of_them.overlap[now], all_of_them.score[now])
 
-    def _matches(self, found: _Candidates, threshold: float) -> list[Match]:
-        """Best first."""
+    def _matches(self, found: _Candidates, bound: float) -> list[Match]:
+        """Those that count, best first."""
         matches = [
             Match(image_id=self.rows[row].image_id, overlap=int(overlap), score=float(score))
             for row, overlap, score in zip(found.rows, found.overlap, found.score, strict=True)
-            if score >= threshold
+            if score >= bound
         ]
         matches.sort(key=lambda match: (-match.score, -match.overlap, match.image_id))
         return matches

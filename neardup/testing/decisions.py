@@ -24,8 +24,8 @@ STEPS = ("place", "merge", "unmerge", "promote", "erase", "quarantine")
 """What `entries_of` can do with a step."""
 
 _EVIDENCE = frozenset(
-    {"matches", "bridges", "barred", "match_threshold", "head_bound", "head_score", "lsh_version", "model_version"}
-    | {"source"}
+    {"matches", "bridges", "barred", "match_threshold", "witness_bound", "head_bound", "head_score", "lsh_version"}
+    | {"model_version", "source"}
 )
 
 

@@ -14,10 +14,14 @@ _MODEL_VERSION = 1
 class CosineScorer:
     """The port PairScorer: a logistic function of the cosine alone, 0.5 at `middle`."""
 
-    def __init__(self, *, middle: float = 0.8, steepness: float = 20.0, head_bound: float = 0.4) -> None:
+    def __init__(
+        self, *, middle: float = 0.8, steepness: float = 20.0, match_threshold: float = 0.5, head_bound: float = 0.4
+    ) -> None:
         self._middle = middle
         self._steepness = steepness
-        self._calibration = Calibration(model_version=_MODEL_VERSION, match_threshold=0.5, head_bound=head_bound)
+        self._calibration = Calibration(
+            model_version=_MODEL_VERSION, match_threshold=match_threshold, witness_bound=0.5, head_bound=head_bound
+        )
 
     def calibration(self, model_version: int) -> Calibration:
         if model_version != _MODEL_VERSION:

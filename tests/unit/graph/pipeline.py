@@ -69,6 +69,7 @@ class Pipeline:
         window: int = 1000,
         enough_members: int = 3,
         enough_exemplars: int = 32,
+        match_threshold: float = 0.5,
         scorer: PairScorer | None = None,
         search: CandidateSearch | None = None,
         store: ClusterStore | None = None,
@@ -81,7 +82,8 @@ class Pipeline:
         self.store: ClusterStore = store or InMemoryClusterStore()
         self.cache = InMemoryHeadCache()
         self.search: CandidateSearch = search or self.index
-        self.scorer: PairScorer = scorer or CosineScorer()
+        self.match_threshold = match_threshold
+        self.scorer: PairScorer = scorer or CosineScorer(match_threshold=match_threshold)
         self.window = window
         self.rules = AssignerRules(
             lsh_version=LSH.version,
@@ -126,7 +128,7 @@ class Pipeline:
         return Proposer(
             lsh=LSH,
             search=self.index,
-            scorer=CosineScorer(),
+            scorer=CosineScorer(match_threshold=self.match_threshold),
             clock=FakeClock(),
             rules=ProposalRules(candidate_limit=candidate_limit, minimum_overlap=MINIMUM_OVERLAP, probes=1),
         )

@@ -227,6 +227,32 @@ def test_what_moves_away_from_the_exemplars_is_indexed_there() -> None:
     assert follower.cluster_id == "d"
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_several_members_say_what_one_alone_does_not(together: bool) -> None:
+    world = Pipeline(match_threshold=0.97)
+    # Two steps apart a pair scores 0.79, nobody's match by itself.
+    images = [
+        make_image("a", 0),
+        make_image("early", 2),
+        make_image("b", 0),
+        make_image("c", 0),
+        make_image("late", -2),
+    ]
+    for some in [images] if together else [[image] for image in images]:
+        world.arrive(*some)
+    found = {decision.image_id: decision for decision in world.decisions}
+    assert {image_id: decision.cluster_id for image_id, decision in found.items()} == {
+        **dict.fromkeys("abc", "a"),
+        "early": "early",
+        "late": "a",
+    }
+    assert (found[ImageId("early")].rule, found[ImageId("late")].rule) == ("below-threshold", "best-match")
+    evidence = found[ImageId("late")].evidence
+    assert evidence is not None
+    assert (evidence.match_threshold, evidence.witness_bound) == (0.97, 0.5)
+    assert [match.image_id for match in evidence.matches if match.score > 0.5] == ["a", "b", "c"]
+
+
 def test_a_chain_stops_at_the_head() -> None:
     world = Pipeline(enough_members=2)
     decisions = world.arrive(make_image("a", 0), make_image("b", 2), make_image("c", 4))

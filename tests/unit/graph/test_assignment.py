@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graph.assignment import Assignment, PlacedMatch, Said, assign
+from graph.assignment import Assignment, PlacedMatch, Said, assign, matching
 from neardup.entries import Barred
 from neardup.types import ClusterId, ClusterInfo, ImageId, Match
 
@@ -37,6 +37,15 @@ def decide(*matches: PlacedMatch, head_score: Callable[[ImageId], float] = never
 
 def where(cluster: str, head: str, *, size: int) -> ClusterInfo:
     return ClusterInfo(cluster_id=ClusterId(cluster), head=ImageId(head), size=size, since=1, exemplars=size)
+
+
+def test_members_that_together_say_enough() -> None:
+    lone, many = placed("l", "lone", score=0.95), [placed(name, "many", score=0.9) for name in "abc"]
+    assert matching([lone, *many], 0.99) == many
+    assert matching([lone, *many], 0.95) == [lone, *many]
+    assert matching([lone, *many[:2]], 0.99) == []
+    found = decide(*matching([lone, *many], 0.99), enough_members=3)
+    assert (found.cluster_id, found.rule, found.bridges) == ("many", "best-match", ())
 
 
 def test_no_candidate() -> None:

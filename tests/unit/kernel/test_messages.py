@@ -104,6 +104,7 @@ def test_proposals_come_back(image_id: str, matches: list[Match], score: Any, qu
         cutoff_overlap=3,
         matches=tuple(matches),
         match_threshold=0.1 + 0.2,
+        witness_bound=0.2,
         head_bound=1 / 3,
         lsh_version="v",
         model_version=1,

@@ -51,12 +51,14 @@ def similar(index: InMemoryIndex, store: InMemoryClusterStore) -> SimilarImages:
     return module(index, store)
 
 
-def module(index: InMemoryIndex, store: InMemoryClusterStore, **rules: int) -> SimilarImages:
+def module(
+    index: InMemoryIndex, store: InMemoryClusterStore, *, scorer: CosineScorer | None = None, **rules: int
+) -> SimilarImages:
     return SimilarImages(
         embedder=EMBEDDER,
         lsh=LSH,
         search=index,
-        scorer=CosineScorer(),
+        scorer=scorer or CosineScorer(),
         store=store,
         heads=Heads(store, InMemoryHeadCache()),
         history=InMemoryHistory(),
@@ -73,6 +75,31 @@ def test_a_copy_of_an_image_was_seen_before(similar: SimilarImages) -> None:
     assert (found.cluster.head, found.cluster.size) == ("a", 2)
     assert {match.image_id for match in found.candidates} >= {"a", "b"}
     assert (found.match_threshold, found.model_version, found.searched_documents) == (0.5, 1, 3)
+
+
+def turned(photo: bytes, cosine: float) -> Embeddings:
+    """The embeddings of a photo, that for the scorer so far away."""
+    embeddings = EMBEDDER.embed(photo)
+    score = embeddings.score / np.linalg.norm(embeddings.score)
+    aside = np.eye(8)[0] - score[0] * score
+    away = cosine * score + np.sqrt(1 - cosine**2) * aside / np.linalg.norm(aside)
+    return replace(embeddings, score=away.astype(np.float32))
+
+
+def test_several_of_a_cluster_say_what_one_alone_does_not(
+    index: InMemoryIndex, store: InMemoryClusterStore, similar: SimilarImages
+) -> None:
+    strict = module(index, store, scorer=CosineScorer(match_threshold=0.97))
+    found = strict.lookup_embeddings(turned(b"photo 1", 0.95))
+    assert found.match is not None
+    assert found.witness_bound < found.match.score < found.match_threshold
+    assert (found.match.image_id, found.cluster and found.cluster.head) == ("a", "a")
+    # The cluster of the other photo has one member.
+    alone = strict.lookup_embeddings(turned(b"photo 2", 0.95))
+    assert alone.candidates[0].image_id == "c"
+    assert alone.candidates[0].score == pytest.approx(found.match.score, abs=0.01)
+    assert (alone.seen, alone.match, alone.cluster) == (False, None, None)
+    assert similar.lookup_embeddings(turned(b"photo 2", 0.95)).match is not None
 
 
 def test_something_new_was_not(similar: SimilarImages) -> None:

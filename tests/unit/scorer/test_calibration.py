@@ -61,7 +61,7 @@ def test_scores_that_tell_all_apart_stay_finite() -> None:
 
 
 def record(**changes: object) -> CalibrationRecord:
-    values = {"model_version": 3, "match_threshold": 0.9, "head_bound": 0.4, "obtained": "a test"}
+    values = {"model_version": 3, "match_threshold": 0.9, "witness_bound": 0.6, "head_bound": 0.4, "obtained": "a test"}
     return CalibrationRecord.model_validate({**values, **changes})
 
 
@@ -70,6 +70,8 @@ def test_save_and_load(tmp_path: Path) -> None:
     assert load(tmp_path) == record()
     calibration = load(tmp_path).calibration()
     assert (calibration.model_version, calibration.match_threshold, calibration.head_bound) == (3, 0.9, 0.4)
+    assert calibration.witness_bound == 0.6
+    assert record(witness_bound=None).calibration().witness_bound == 0.9
 
 
 @pytest.mark.parametrize(
@@ -79,6 +81,8 @@ def test_save_and_load(tmp_path: Path) -> None:
         ("{}", "model_version: Field required"),
         (record().model_dump_json().replace("0.9", "1.9"), "match_threshold"),
         (record().model_dump_json().replace("0.4", "0.95"), "head_bound 0.95 is above"),
+        (record().model_dump_json().replace("0.6", "0.95"), "witness_bound 0.95 is above"),
+        (record().model_dump_json().replace("0.6", "0.45"), "witness_bound"),
         (record().model_dump_json().replace("obtained", "gained"), "obtained"),
     ],
 )
