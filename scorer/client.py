@@ -117,6 +117,10 @@ class TensorFlowServingScorer:
             # Perhaps another version is served by now. If not, one question will tell what is wrong.
             self._offer = None
             return np.empty(0, np.float32), None
+        except ScorerUnavailableError:
+            # Servers have other codes for a signature that is gone: the next batch asks what there is.
+            self._offer = None
+            raise
         rows = np.flatnonzero(promising > 0.5)
         if len(rows):
             (checked,), then = self._asked(wire.SIGNATURE, batch.part(rows), self._batch_rows // 2, deadline)

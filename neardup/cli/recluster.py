@@ -37,7 +37,7 @@ def recluster(  # noqa: PLR0917 - one for each option
     The method, greedy heads: members in the order in which they joined, the cluster's head first; each joins the group
     whose head it scores best against, at or above the threshold, else it is the head of a new group. Pairs that share
     fewer terms than a candidate must do not resemble each other. The first group stays, the others become clusters.
-    Without --threshold it is half way between the match threshold and 1.
+    Without --threshold it is the match threshold.
     """
     from neardup.cli.asking import Asking, Said
 

@@ -36,6 +36,7 @@ def make_decision(seq: int, image_id: str, cluster_id: str, **changes: Any) -> D
         "matches": (),
         "bridges": (),
         "match_threshold": 0.5,
+        "witness_bound": 0.45,
         "head_bound": 0.4,
         "head_score": None,
         "lsh_version": "000000000000",

@@ -60,6 +60,7 @@ def make_proposal(image_id: str, **changes: Any) -> Proposal:
         "cutoff_overlap": 0,
         "matches": (Match(image_id=ImageId("m"), overlap=3, score=0.1 + 0.2),),
         "match_threshold": 0.5,
+        "witness_bound": 0.45,
         "head_bound": 0.4,
         "lsh_version": "0123456789ab",
         "model_version": 1,

@@ -223,6 +223,18 @@ def test_what_is_offered_may_change(tmp_path: Path) -> None:
     assert counts == [1, 2, 2]
 
 
+@pytest.mark.parametrize("code", [grpc.StatusCode.INVALID_ARGUMENT, grpc.StatusCode.FAILED_PRECONDITION])
+def test_a_first_question_that_is_refused_is_not_the_last(code: grpc.StatusCode) -> None:
+    pairs = some_pairs(1600, alike=0.3)
+    with counted() as server, client(server.endpoint) as scorer:
+        before = scorer.score(pairs).values
+        server.interceptor.code = code
+        with pytest.raises((ConfigError, ScorerUnavailableError), match="as the test wants it"):
+            scorer.score(pairs)
+        server.interceptor.code = None
+        np.testing.assert_array_equal(scorer.score(pairs).values, before)
+
+
 def openssl(*arguments: str) -> None:
     subprocess.run(["openssl", *arguments], check=True, capture_output=True, timeout=60)
 

@@ -231,6 +231,15 @@ def proposal_with(**changes: Any) -> bytes:
     return json.dumps(json.loads(record.encode()) | changes).encode()
 
 
+def test_records_from_before_there_was_a_witness_bound() -> None:
+    record = json.loads(proposal_with(match_threshold=0.75))
+    del record["witness_bound"]
+    assert ProposalRecord.decode(json.dumps(record).encode()).proposal().witness_bound == 0.75
+    entry = json.loads(encode_entry(make_decision(1, "a", "a")))
+    del entry["entry"]["evidence"]["witness_bound"]
+    assert decode_entry(json.dumps(entry).encode()) == make_decision(1, "a", "a", witness_bound=None)
+
+
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
