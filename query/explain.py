@@ -33,6 +33,7 @@ class Explanation:
     cutoff_overlap: int
     score: float
     match_threshold: float
+    witness_bound: float
     model_version: int
 
     @property
@@ -49,9 +50,11 @@ class Explanation:
     def sentence(self) -> str:
         """All of it in one sentence."""
         side = "at or above" if self.near_duplicate else "below"
+        counts = not self.near_duplicate and self.score >= self.witness_bound
         return (
             f"{self.image_id} shares {self.overlap} of {self.terms} terms with {self.probe} and {self._found()}; "
             f"the score of the pair is {self.score:.4f}, {side} the match threshold {self.match_threshold:g}"
+            + (", but it counts together with others of its cluster" if counts else "")
         )
 
     def _found(self) -> str:

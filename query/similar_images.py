@@ -220,6 +220,7 @@ class SimilarImages:
         scored = self._scorer.score(
             PairBatch.of_pairs(probes=asked.score[None, :], candidates=image.score[None, :], overlap=overlap)
         )
+        calibration = self._scorer.calibration(scored.model_version)
         kept = everything.candidates[: self._candidate_limit]
         return Explanation(
             probe=name,
@@ -240,7 +241,8 @@ class SimilarImages:
             minimum_overlap=self._minimum_overlap,
             cutoff_overlap=kept[-1].overlap if kept else 0,
             score=float(scored.values[0]),
-            match_threshold=self._scorer.calibration(scored.model_version).match_threshold,
+            match_threshold=calibration.match_threshold,
+            witness_bound=calibration.witness_bound,
             model_version=scored.model_version,
         )
 

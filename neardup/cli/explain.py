@@ -48,6 +48,7 @@ def explain(image_or_id: str, other_id: str, as_json: bool) -> None:
             "cutoff_overlap": found.cutoff_overlap,
             "score": found.score,
             "match_threshold": found.match_threshold,
+            "witness_bound": found.witness_bound,
             "near_duplicate": found.near_duplicate,
             "model_version": found.model_version,
         }

@@ -162,6 +162,14 @@ def test_the_candidate_limit_cuts(index: InMemoryIndex, similar: SimilarImages, 
     )
 
 
+def test_a_score_that_counts_only_with_others(index: InMemoryIndex, store: InMemoryClusterStore) -> None:
+    found = module(index, store, scorer=CosineScorer(match_threshold=0.99)).explain_file(b"photo 1", ImageId("b"))
+    assert found.near_duplicate is False
+    assert found.sentence.endswith(
+        "0.9820, below the match threshold 0.99, but it counts together with others of its cluster"
+    )
+
+
 def test_too_few_shared_terms_cut(index: InMemoryIndex, similar: SimilarImages, store: InMemoryClusterStore) -> None:
     found = module(index, store, minimum_overlap=12).explain_file(b"photo 1", ImageId("a"))
     assert (found.rank, found.cut) == (1, "minimum-overlap")
