@@ -74,11 +74,11 @@ def assign(
 ) -> Assignment:
     """The cluster of the best match that is not barred, or the image's own.
 
-    `own`: the id of the cluster that it would be the head of. `current`: the cluster that it is in. `matches`: see
-    `matching`; best is by score, overlap, older cluster, id. `head_score(head)` is asked only when
-    the head is not among them and fewer than `enough_members` members of its cluster are. An image that joins a cluster
-    of which it matches `enough_exemplars` members or more, and that matches no other cluster, adds nothing to searches:
-    it is not indexed.
+    `own`: the id of the cluster that it would be the head of. `current`: the cluster that it is in. `matches`: what
+    `matching` leaves; best is by score, overlap, older cluster, id. `head_score(head)` is asked only when the head is
+    not among them and fewer than `enough_members` members of its cluster are. An image that joins a cluster of which
+    `enough_exemplars` members or more count, and that matches no other cluster, adds nothing to searches: it is not
+    indexed.
     """
     closed = {bar.cluster_id for bar in said.barred}
     open_to = [placed for placed in matches if placed.cluster.cluster_id not in closed]

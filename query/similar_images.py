@@ -203,10 +203,8 @@ class SimilarImages:
         placed = [(match, placements[match.image_id].cluster_id) for match in counting if match.image_id in placements]
         for match, cluster_id in placed:
             scores[cluster_id].append(match.score)
-        return next(
-            (match for match, its in placed if convincing(scores[its], calibration.match_threshold)),
-            None,
-        )
+        enough = calibration.match_threshold
+        return next((match for match, cluster_id in placed if convincing(scores[cluster_id], enough)), None)
 
     def _explain(self, asked: "_Asked", probe: ImageId | None, image: IndexedImage, *, name: str) -> Explanation:
         terms_asked = query_terms(asked.query)

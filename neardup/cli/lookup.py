@@ -232,7 +232,7 @@ def _print_lookup(found: "Lookup", page: Page | None, limit: int) -> None:
         if found.placement is None and found.match is not None:
             how = f"score {found.match.score:.4f} with {found.match.image_id}, {found.match.overlap} shared terms"
             if found.match.score < found.match_threshold:
-                how += "; more of its cluster say so"
+                how += ", together with others of its cluster"
         click.echo(f"seen before: {how}")
         click.echo(f"head: {found.cluster.head}")
         indexed = found.cluster.exemplars
