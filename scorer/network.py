@@ -64,6 +64,10 @@ _HOPELESS: Final = -3.0
 """Sight. Below it are four of five wrong pairs, and hardly a right one that points could save."""
 _LIKELY: Final = 2.0
 """Sight, from which on a whole picture is laid on a whole one."""
+_NEARLY: Final = 7.0
+"""So far below the sight of equal ones, pairs begin to be nearly equal."""
+_CERTAIN: Final = 7.0
+"""Logit of a pair that is equal at first sight: .9991."""
 _TINY: Final = 1e-12
 _ONE_WAY: Final = MIRRORED.astype(np.float32)[:, None]
 _SPREAD: Final = np.repeat(np.eye(WEIGHINGS, dtype=np.float32) * np.float32(SHARPNESS), KNOTS, axis=1)
@@ -86,11 +90,13 @@ class Sight:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
-    """`trust`: of what `scorer.fusion.evidence` gives, not negative, shape (EVIDENCE,); `start`: the bias, (1,)."""
+    """`trust`: of what `scorer.fusion.evidence` gives, not negative, shape (EVIDENCE,); `start`: the bias, (1,).
+    `sure`: the sight from which on a pair is nearly equal, and what every further step of it adds, (2,)."""
 
     sight: Sight
     trust: Vector
     start: Vector
+    sure: Vector
 
     def logits(self, batch: PairBatch) -> Vector:
         """Shape (n,)."""
@@ -106,7 +112,18 @@ class Network:
     def rescaled(self, slope: float, shift: float) -> Self:
         """The network whose logits are slope * logit + shift."""
         trust, start = (values * np.float32(slope) for values in (self.trust, self.start))
-        return replace(self, trust=trust.astype(np.float32), start=(start + np.float32(shift)).astype(np.float32))
+        sure = self.sure * np.array([1, slope], np.float32)
+        return replace(self, trust=trust, start=start + np.float32(shift), sure=sure)
+
+    def sure_of_equals(self) -> Self:
+        """The network that takes equal embeddings with a term in common for equal, though no point or thumbnail says
+        so: blank pictures, and those of producers without points. Too few are among the pictures to learn from."""
+        anything = np.ones((1, len(self.sight.metric) + SIGN_NUMBERS), np.float32)
+        pair = (anything, anything, np.ones((1, 1), np.float32))
+        at_first_sight = sight(NUMPY, self.sight, *pair)[0].item()
+        logit = first_sight(NUMPY, replace(self, sure=np.zeros(2, np.float32)), *pair)[0].item()
+        step = max(0.0, _CERTAIN - logit) / _NEARLY
+        return replace(self, sure=np.array([at_first_sight - _NEARLY, step], np.float32))
 
 
 def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:
@@ -121,7 +138,7 @@ def logits(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap
         return of_check(ops, numbers) @ in_check
 
     checked = _of_promising(ops, network.sight, (probe, candidate, first, way), weighed, 1)
-    return of_sight(ops, first) @ in_sight + checked + network.start
+    return of_sight(ops, first) @ in_sight + checked + _surely(ops, network, first) + network.start
 
 
 def first_sight(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, overlap: Tensor) -> tuple[Tensor, Tensor]:
@@ -129,7 +146,14 @@ def first_sight(ops: Ops, network: Network, probe: Tensor, candidate: Tensor, ov
     1). Score embeddings may lack their `LATER` numbers here."""
     first, _ = sight(ops, network.sight, probe, candidate, overlap)
     in_sight = ops.shaped(ops.part(network.trust, 0, OF_SIGHT), 1)
-    return of_sight(ops, first) @ in_sight + network.start, ops.number(first > _HOPELESS)
+    found = of_sight(ops, first) @ in_sight + _surely(ops, network, first) + network.start
+    return found, ops.number(first > _HOPELESS)
+
+
+def _surely(ops: Ops, network: Network, first: Tensor) -> Tensor:
+    """What being nearly equal at first sight adds: (…, 1)."""
+    knot, step = (ops.part(network.sure, place, place + 1) for place in (0, 1))
+    return ops.maximum(first - knot, 0.0) * step
 
 
 def evidence(ops: Ops, network: Sight, probe: Tensor, candidate: Tensor, overlap: Tensor) -> Tensor:

@@ -69,9 +69,9 @@ def network_of(model: onnx.ModelProto) -> Network:
 
 def _numbers(network: Network) -> dict[str, Vector]:
     of_sight = {each.name: getattr(network.sight, each.name) for each in fields(Sight)}
-    return {**of_sight, "trust": network.trust, "start": network.start}
+    return {**of_sight, "trust": network.trust, "start": network.start, "sure": network.sure}
 
 
 def _of_numbers(numbers: Mapping[str, Tensor]) -> Network:
     seen_first = Sight(**{each.name: numbers[each.name] for each in fields(Sight)})
-    return Network(seen_first, numbers["trust"], numbers["start"])
+    return Network(seen_first, numbers["trust"], numbers["start"], numbers["sure"])

@@ -140,7 +140,7 @@ def with_trust(sight: Sight, taught: Sequence[tuple[Vector, Pairs]]) -> Network:
     not trained on: score embeddings (m, dimension) and pairs of them, any number of times."""
     columns = [_evidence(sight, score_rows, pairs) for score_rows, pairs in taught]
     truth = np.concatenate([pairs.truth for _, pairs in taught])
-    return Network(sight, *fit_trust(np.concatenate(columns), truth))
+    return Network(sight, *fit_trust(np.concatenate(columns), truth), sure=np.zeros(2, np.float32))
 
 
 def _evidence(sight: Sight, score_rows: Vector, pairs: Pairs) -> Vector:

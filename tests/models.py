@@ -41,4 +41,5 @@ def a_network(dimension: int = 24, *, seed: int = 1) -> Network:
     }
     trust = rng.uniform(size=EVIDENCE).astype(np.float32)
     sight = Sight(**{name: array.astype(np.float32) for name, array in numbers.items()})
-    return Network(sight, trust, rng.uniform(-3, 0, 1).astype(np.float32))
+    start, sure = rng.uniform(-3, 0, 1), rng.uniform(0, 2, 2)
+    return Network(sight, trust, start.astype(np.float32), sure.astype(np.float32))

@@ -159,7 +159,7 @@ def scorer(
         sight = fit_sight(lesson, seed=seed, epochs=epochs, advance=lambda _: advance())
     taught = [(copies.score_rows, all_pairs(copies, lsh)) for copies in (embedded["trust"], others)]
     network = with_trust(sight, taught)
-    network = with_probabilities(network, embedded["calibration"], others, lsh)
+    network = with_probabilities(network, embedded["calibration"], others, lsh).sure_of_equals()
     threshold, head_bound = bounds(network, embedded["calibration"], others, lsh)
     counts = {side: len(some) for side, some in chosen.items()}
     obtained = (

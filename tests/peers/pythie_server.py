@@ -24,8 +24,8 @@ class Prediction(AbstractPythieServingPredictionServiceServicer):  # type: ignor
         from scorer.network import Network, Sight
 
         numbers = dict(np.load(self._get_model_path(model_config)))
-        trust, start = numbers.pop("trust"), numbers.pop("start")
-        return {"model": Network(Sight(**numbers), trust, start)}
+        trust, start, sure = (numbers.pop(name) for name in ("trust", "start", "sure"))
+        return {"model": Network(Sight(**numbers), trust, start, sure)}
 
     @staticmethod
     def _parse_samples(request: Any, model_specs: Any) -> Any:

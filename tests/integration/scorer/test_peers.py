@@ -126,7 +126,9 @@ def test_the_official_stubs_ask_our_server(train: Path, exported: Path, embedded
 
 def test_pythie_serving_answers_our_client(embedded: Vector, tmp_path: Path) -> None:
     network = network_of(onnx.load(shipped_models() / "1" / MODEL_FILE))
-    np.savez(tmp_path / "neardup.npz", **asdict(network.sight), trust=network.trust, start=network.start)
+    np.savez(
+        tmp_path / "neardup.npz", **asdict(network.sight), trust=network.trust, start=network.start, sure=network.sure
+    )
     (tmp_path / "metadata.json").write_text("{}")
     with (
         running(pythie_python(), str(PEERS / "pythie_server.py"), str(tmp_path), *our_packages()) as endpoint,

@@ -171,6 +171,19 @@ def test_first_sight_gives_the_scores_of_all_that_it_does_not_find_promising() -
     np.testing.assert_allclose(found, 1 / (1 + np.exp(-logit[:, 0])), atol=3e-6)
 
 
+def test_equal_embeddings_are_equal_though_no_point_says_so() -> None:
+    unsure = replace(a_network(), sure=np.zeros(2, np.float32))
+    network = unsure.sure_of_equals()
+    probes = with_looks(RNG.normal(size=(9, 24)), some_signs(9), no_looks(9))
+    equal = PairBatch.of_pairs(probes=probes, candidates=probes, overlap=np.array([1, 2, 3] * 3, np.int32))
+    assert (network.score(equal) > 0.999).all()
+    other = random_pairs(100)
+    first, _ = sight(NUMPY, network.sight, other.probes, other.candidates, other.overlap[:, None].astype(np.float32))
+    unlike = first[:, 0] < network.sure[0]
+    assert unlike.sum() > 50
+    np.testing.assert_allclose(network.score(other)[unlike], unsure.score(other)[unlike], atol=1e-6)
+
+
 def test_the_network_is_found_in_its_model() -> None:
     network = a_network()
     found = network_of(to_onnx(network))
@@ -178,6 +191,7 @@ def test_the_network_is_found_in_its_model() -> None:
         np.testing.assert_array_equal(values, getattr(network.sight, name))
     np.testing.assert_array_equal(found.trust, network.trust)
     np.testing.assert_array_equal(found.start, network.start)
+    np.testing.assert_array_equal(found.sure, network.sure)
     other = onnx.ModelProto()
     with pytest.raises(ConfigError, match="its graph is another"):
         network_of(other)
@@ -256,7 +270,9 @@ def test_bounds_and_report_of_a_network_that_tells_apart() -> None:
         ),
         bias=np.array([-12], np.float32),
     )
-    network = Network(by_cosine, np.eye(EVIDENCE, dtype=np.float32)[0], np.zeros(1, np.float32))
+    network = Network(
+        by_cosine, np.eye(EVIDENCE, dtype=np.float32)[0], np.zeros(1, np.float32), np.zeros(2, np.float32)
+    )
     held_out = blocks(40, 4)
     threshold, head_bound = bounds(network, held_out, blocks(50, 0), lsh)
     assert 0 < head_bound <= threshold < 1
