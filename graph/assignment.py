@@ -5,13 +5,12 @@ or several members that together say as much, and the chain guard: the head must
 members must. A person's word comes first.
 """
 
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from neardup.entries import Barred, Rule
 from neardup.types import ClusterId, ClusterInfo, ImageId, Match
-from neardup.witnesses import convincing
+from neardup.witnesses import matched
 
 __all__ = ["Assignment", "PlacedMatch", "Said", "assign", "matching"]
 
@@ -52,11 +51,8 @@ class Assignment:
 
 def matching(placed: Sequence[PlacedMatch], match_threshold: float) -> list[PlacedMatch]:
     """Those in clusters that the image matches. `placed`: all that count, in the order of the result."""
-    scores: dict[ClusterId, list[float]] = defaultdict(list)
-    for each in placed:
-        scores[each.cluster.cluster_id].append(each.match.score)
-    matched = {cluster_id for cluster_id, said in scores.items() if convincing(said, match_threshold)}
-    return [each for each in placed if each.cluster.cluster_id in matched]
+    clusters = matched(((each.cluster.cluster_id, each.match.score) for each in placed), match_threshold)
+    return [each for each in placed if each.cluster.cluster_id in clusters]
 
 
 def assign(

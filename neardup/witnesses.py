@@ -6,12 +6,23 @@ Evidence", 1950). Copies of one image are no independent witnesses, so only the 
 
 import heapq
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-__all__ = ["convincing"]
+from neardup.types import ClusterId
+
+__all__ = ["convincing", "matched"]
 
 _HEARD: Final = 3
+
+
+def matched(said: Iterable[tuple[ClusterId, float]], match_threshold: float) -> set[ClusterId]:
+    """The clusters that an image matches. `said`: of every member that counts, its cluster and its score."""
+    scores: dict[ClusterId, list[float]] = defaultdict(list)
+    for cluster_id, score in said:
+        scores[cluster_id].append(score)
+    return {cluster_id for cluster_id, its in scores.items() if convincing(its, match_threshold)}
 
 
 def convincing(scores: Iterable[float], match_threshold: float) -> bool:

@@ -1,6 +1,5 @@
 """The two questions, for an image id, an image file or embeddings: was it seen before, and what is similar to it?"""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -27,7 +26,7 @@ from neardup.types import (
     Probe,
     SearchFilter,
 )
-from neardup.witnesses import convincing
+from neardup.witnesses import matched
 from query.explain import Explanation, cut_by
 from query.heads import Heads
 from query.past import PastImages
@@ -199,12 +198,9 @@ class SimilarImages:
         if len(counting) == 1:
             return None
         placements = self._heads.placements([match.image_id for match in counting])
-        scores: dict[ClusterId, list[float]] = defaultdict(list)
         placed = [(match, placements[match.image_id].cluster_id) for match in counting if match.image_id in placements]
-        for match, cluster_id in placed:
-            scores[cluster_id].append(match.score)
-        enough = calibration.match_threshold
-        return next((match for match, cluster_id in placed if convincing(scores[cluster_id], enough)), None)
+        clusters = matched(((cluster_id, match.score) for match, cluster_id in placed), calibration.match_threshold)
+        return next((match for match, cluster_id in placed if cluster_id in clusters), None)
 
     def _explain(self, asked: "_Asked", probe: ImageId | None, image: IndexedImage, *, name: str) -> Explanation:
         terms_asked = query_terms(asked.query)

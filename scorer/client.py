@@ -27,7 +27,6 @@ __all__ = ["TensorFlowServingScorer"]
 _VERSION_RACES: Final = 3
 _MANY: Final = 1000
 """Pairs, from which on two questions cost less than one."""
-_OUTPUTS: Final = {wire.SIGNATURE: (wire.OUTPUT,), wire.FIRST_SIGHT: (wire.OUTPUT, wire.PROMISING)}
 
 
 class TensorFlowServingScorer:
@@ -136,7 +135,7 @@ class TensorFlowServingScorer:
         at_once = max(1, rows // GROUP)
         answer = self._predictor.ask(signature, arrays, at_once=at_once, spread=spread, deadline=deadline)
         found: list[Vector] = []
-        for name in _OUTPUTS[signature]:
+        for name in wire.OUTPUTS[signature]:
             values = answer.outputs.get(name, np.empty(0, np.float32))
             if len(values) != arrays[wire.OVERLAP].size or not np.all((values >= 0) & (values <= 1)):
                 raise ScorerUnavailableError(

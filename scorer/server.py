@@ -74,15 +74,15 @@ class PredictionService:
             _abort(context, str(exc))
         spec = call.message.model_spec
         served = self._served(spec, context)
-        name = spec.signature_name or wire.SIGNATURE
-        if name not in served.signatures:
-            _abort(context, f"signature {name!r}: there is only {' and '.join(served.signatures)}")
+        signature = spec.signature_name or wire.SIGNATURE
+        if signature not in served.signatures:
+            _abort(context, f"signature {signature!r}: there is only {' and '.join(served.signatures)}")
         try:
-            outputs = served.signatures[name].run(call.inputs)
+            outputs = served.signatures[signature].run(call.inputs)
         except ValueError as exc:
             _abort(context, str(exc))
         response = wire.PREDICT.response()
-        self._fill_spec(response.model_spec, served, name)
+        self._fill_spec(response.model_spec, served, signature)
         for name, array in outputs.items():
             wire.tensor_of(array, response.outputs[name])
         return response

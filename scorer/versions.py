@@ -19,7 +19,7 @@ from neardup.errors import ConfigError
 from scorer import calibration
 from scorer.layout import FIRST_SIGHT_FILE, MODEL_FILE, version_folders
 from scorer.runtime import OnnxModel
-from scorer.wire import FIRST_SIGHT, INPUTS, OUTPUT, PROMISING, SIGNATURE, Array
+from scorer.wire import FIRST_SIGHT, INPUTS, OUTPUTS, SIGNATURE, Array
 
 __all__ = ["ModelVersion", "ModelVersions", "State", "VersionState"]
 
@@ -58,9 +58,9 @@ class ModelVersion:
         """Raises ConfigError naming the file that is wrong, and saying how."""
         number = int(folder.name)
         _check_calibration(folder, number)
-        signatures = {SIGNATURE: _loaded(folder / MODEL_FILE, {OUTPUT})}
+        signatures = {SIGNATURE: _loaded(folder / MODEL_FILE, SIGNATURE)}
         if (folder / FIRST_SIGHT_FILE).is_file():
-            signatures[FIRST_SIGHT] = _loaded(folder / FIRST_SIGHT_FILE, {OUTPUT, PROMISING})
+            signatures[FIRST_SIGHT] = _loaded(folder / FIRST_SIGHT_FILE, FIRST_SIGHT)
         return cls(number, signatures)
 
 
@@ -166,10 +166,11 @@ def _check_calibration(folder: Path, version: int) -> None:
         raise ConfigError(f"{folder / calibration.CALIBRATION_FILE} is for version {found}")
 
 
-def _loaded(path: Path, outputs: set[str]) -> OnnxModel:
-    """A graph that takes pairs and gives these outputs, numbers from 0 to 1. Raises ConfigError saying what it does
-    instead."""
+def _loaded(path: Path, signature: str) -> OnnxModel:
+    """A graph that takes pairs and gives the outputs of the signature, numbers from 0 to 1. Raises ConfigError saying
+    what it does instead."""
     model = OnnxModel.load(path)
+    outputs = set(OUTPUTS[signature])
     if set(model.input_shapes) != set(INPUTS) or set(model.output_shapes) != outputs:
         raise ConfigError(
             f"{path}: has the inputs {', '.join(model.input_shapes)} and outputs {', '.join(model.output_shapes)}, "

@@ -24,6 +24,7 @@ __all__ = [
     "INPUTS",
     "METADATA",
     "OUTPUT",
+    "OUTPUTS",
     "OVERLAP",
     "PREDICT",
     "PROMISING",
@@ -49,6 +50,8 @@ FIRST_SIGHT: Final = "first_sight"
 """Another signature, which a model may have: takes score embeddings without what only the check looks at, gives the
 score of an unchecked pair, and in `PROMISING` 1 for pairs that `SIGNATURE` would check, else 0."""
 PROMISING: Final = "promising"
+OUTPUTS: Final = {SIGNATURE: (OUTPUT,), FIRST_SIGHT: (OUTPUT, PROMISING)}
+"""What each signature gives."""
 
 _FLOAT: Final = 1
 _HALF: Final = 19

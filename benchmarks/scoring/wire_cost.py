@@ -20,19 +20,19 @@ def wire_seconds_a_row(batch: PairBatch, *, batch_rows: int, promising: float) -
     """CPU seconds a pair, by part, of both questions in which the client asks for many pairs, as large as it makes
     requests of at most `batch_rows` pairs. `promising`: what part of the pairs the second one is about."""
     heads = replace(batch, probes=batch.probes[:, :-LATER], candidates=batch.candidates[:, :-LATER])
-    first = _parts(wire.FIRST_SIGHT, heads.part(slice(2 * batch_rows)), (wire.OUTPUT, wire.PROMISING))
-    second = _parts(wire.SIGNATURE, batch.part(slice(batch_rows // 2)), (wire.OUTPUT,))
+    first = _parts(wire.FIRST_SIGHT, heads.part(slice(2 * batch_rows)))
+    second = _parts(wire.SIGNATURE, batch.part(slice(batch_rows // 2)))
     return {part: first[part] + promising * second[part] for part in first}
 
 
-def _parts(signature: str, batch: PairBatch, outputs: tuple[str, ...]) -> dict[str, float]:
+def _parts(signature: str, batch: PairBatch) -> dict[str, float]:
     """CPU seconds a pair of one question."""
     spec = wire.message_class("tensorflow.serving.ModelSpec")(name="neardup", signature_name=signature)
     scores = np.linspace(0, 1, len(batch), dtype=np.float32)
 
     def answer() -> bytes:
         response = wire.PREDICT.response()
-        for name in outputs:
+        for name in wire.OUTPUTS[signature]:
             wire.tensor_of(scores, response.outputs[name])
         encoded: bytes = response.SerializeToString()
         return encoded
@@ -42,7 +42,7 @@ def _parts(signature: str, batch: PairBatch, outputs: tuple[str, ...]) -> dict[s
 
     def answered() -> list[Any]:
         found = wire.PREDICT.decode_response(response).outputs
-        return [wire.array_of(found[name]) for name in outputs]
+        return [wire.array_of(found[name]) for name in wire.OUTPUTS[signature]]
 
     request, response = asked(), answer()
     parts: dict[str, Callable[[], object]] = {
