@@ -17,9 +17,9 @@ __all__ = ["OnnxModel"]
 _LANES: Final = 16
 """Batches are filled up to a multiple of so many pairs: in a vector's tail the same pair could get another last bit."""
 
-_BLOCK: Final = 512
-"""Pairs computed at a time: what lies between the layers stays small. With fewer, what a node of the graph costs by
-itself (2 us) tells."""
+_BLOCK_BYTES: Final = 640 * 1024
+"""Of the inputs that are computed at a time, 270 whole pairs: what lies between the layers is many times as much. With
+fewer, what a node of the graph costs by itself (2 us) tells."""
 
 _TYPES: Final[dict[str, "np.dtype[np.floating[Any]]"]] = {
     "tensor(float)": np.dtype(np.float32),
@@ -76,7 +76,8 @@ class OnnxModel:
         pairs = _only({arrays[name].shape[1] for name in self._grouped} or {1}, "candidates a row")
         # Rows that make whole lanes of pairs, and blocks of such rows.
         lanes = _LANES // gcd(_LANES, pairs)
-        at_once = lanes * max(1, _BLOCK // (lanes * max(1, pairs)))
+        row_bytes = sum(array[:1].nbytes for array in arrays.values())
+        at_once = lanes * max(1, _BLOCK_BYTES // (lanes * max(1, row_bytes)))
         parts = [
             self._block({name: array[start : start + at_once] for name, array in arrays.items()}, at_once, lanes)
             for start in range(0, max(count, 1), at_once)
