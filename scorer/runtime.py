@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping
-from math import gcd
+from math import gcd, prod
 from pathlib import Path
 from typing import Any, Final
 
@@ -76,7 +76,7 @@ class OnnxModel:
         pairs = _only({arrays[name].shape[1] for name in self._grouped} or {1}, "candidates a row")
         # Rows that make whole lanes of pairs, and blocks of such rows.
         lanes = _LANES // gcd(_LANES, pairs)
-        row_bytes = sum(array[:1].nbytes for array in arrays.values())
+        row_bytes = sum(array.itemsize * prod(array.shape[1:]) for array in arrays.values())
         at_once = lanes * max(1, _BLOCK_BYTES // (lanes * max(1, row_bytes)))
         parts = [
             self._block({name: array[start : start + at_once] for name, array in arrays.items()}, at_once, lanes)
@@ -96,7 +96,8 @@ class OnnxModel:
         memory: dict[str, Array] = self._memory.__dict__
         if name not in memory or memory[name].shape != shape:
             memory[name] = np.empty(shape, array.dtype)
-        copy = memory[name][: -(-count // lanes) * lanes]
+        # One lane at least: the graph fails without rows.
+        copy = memory[name][: -(-max(count, 1) // lanes) * lanes]
         copy[:count] = array
         copy[count:] = 0
         if not _finite(copy):
