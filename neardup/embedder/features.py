@@ -24,7 +24,7 @@ from neardup.types import Vector
 
 __all__ = ["CONTENT_WIDTH", "FEATURES_VERSION", "RAW_WIDTH", "RAW_WIDTHS", "RawFeatures"]
 
-FEATURES_VERSION: Final = 6
+FEATURES_VERSION: Final = 7
 """Raised with every change that gives other features for the same bytes."""
 CONTENT_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
 """How many of the raw features, from the first on, are the same for a mirror image and go through the whitening."""

@@ -23,6 +23,8 @@ _GROUND: Final = 0.3
 _UNEVEN: Final = 0.3
 """What part of a picture's rows has more than one colour, at least: stripes are no picture on a ground."""
 _LEAST_SIDE: Final = 0.3
+_FLATTEST: Final = 0.2
+"""A picture across a telephone's screen is at least so high, in parts of its width: far less than 0.3 of the screen."""
 _WORKING_SIDE: Final = 192
 _AT_ONCE: Final = 8
 
@@ -40,8 +42,8 @@ def content_box(image: Image.Image) -> tuple[int, int, int, int]:
     scale = min(1.0, _WORKING_SIDE / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
     small = np.asarray(image.resize((width, height), Image.Resampling.BOX), dtype=np.int16)
-    top, bottom = _inside(small)
-    left, right = _inside(small[top:bottom].transpose(1, 0, 2))
+    top, bottom = _inside(small, min(_LEAST_SIDE * height, _FLATTEST * width))
+    left, right = _inside(small[top:bottom].transpose(1, 0, 2), _LEAST_SIDE * width)
     x, y = image.width / width, image.height / height
     # A cut row may be half frame, half picture: one more working pixel goes with the frame.
     return (
@@ -52,13 +54,13 @@ def content_box(image: Image.Image) -> tuple[int, int, int, int]:
     )
 
 
-def _inside(rows: Pixels) -> tuple[int, int]:
-    """First and end index of the rows inside the frame."""
+def _inside(rows: Pixels, least: float) -> tuple[int, int]:
+    """First and end index of the rows inside the frame; `least`: how many there must be on a ground."""
     bounds = _on_ground(rows)
     if bounds is None:
-        bounds = (_frame_end(rows), len(rows) - _frame_end(rows[::-1]))
+        bounds, least = (_frame_end(rows), len(rows) - _frame_end(rows[::-1])), _LEAST_SIDE * len(rows)
     first, last = bounds
-    return (first, last) if last - first >= _LEAST_SIDE * len(rows) else (0, len(rows))
+    return (first, last) if last - first >= least else (0, len(rows))
 
 
 def _on_ground(rows: Pixels) -> tuple[int, int] | None:

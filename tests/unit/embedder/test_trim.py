@@ -49,6 +49,22 @@ def test_posts_and_telephones(dark: bool, seed: int) -> None:
         assert abs(lower - upper - 160) <= 6
 
 
+@pytest.mark.parametrize("dark", [True, False])
+@pytest.mark.parametrize("height", [120, 160, 270])
+def test_wide_pictures_on_a_telephone(dark: bool, height: int) -> None:
+    box = content_box(compose.phone(texture(480, height), dark=dark, rng=Random(1)))
+    assert box[0] == 0
+    assert box[2] == 480
+    # A working pixel is up to six.
+    assert abs(box[3] - box[1] - height) <= 12
+
+
+def test_a_figure_on_a_ground_stays() -> None:
+    ground = Image.new("RGB", (240, 240), (255, 255, 255))
+    ground.paste(texture(100, 40), (70, 100))
+    assert trim(ground).size == ground.size
+
+
 def test_a_plain_bar_of_the_picture_stays_on_the_ground_of_a_telephone() -> None:
     picture = ImageOps.expand(texture(), (0, 30, 0, 0), (190, 190, 190))
     _, upper, _, lower = content_box(compose.phone(picture, dark=True, rng=Random(0)))
