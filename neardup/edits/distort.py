@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from scipy.ndimage import uniform_filter
 
 from neardup.edits.alter import Colour, noise, smooth
+from neardup.homography import homography
 
 __all__ = [
     "hue",
@@ -83,7 +84,7 @@ def perspective(image: Image.Image, amount: float, rng: Random, *, fill: Colour 
         for (x, y), (across, down) in zip(corners, inwards, strict=True)
     ]
     return image.transform(
-        image.size, Image.Transform.PERSPECTIVE, _projection(moved, corners), Image.Resampling.BICUBIC, fillcolor=fill
+        image.size, Image.Transform.PERSPECTIVE, homography(moved, corners), Image.Resampling.BICUBIC, fillcolor=fill
     )
 
 
@@ -154,12 +155,3 @@ def solarise(image: Image.Image, threshold: int) -> Image.Image:
 def invert(image: Image.Image) -> Image.Image:
     """The negative."""
     return ImageOps.invert(image)
-
-
-def _projection(source: list[tuple[float, float]], target: list[tuple[int, int]]) -> list[float]:
-    """The eight numbers with which Pillow maps four places of the result, `source`, to places of the picture."""
-    rows: list[list[float]] = []
-    for (x, y), (u, v) in zip(source, target, strict=True):
-        rows += [[x, y, 1, 0, 0, 0, -u * x, -u * y], [0, 0, 0, x, y, 1, -v * x, -v * y]]
-    wanted = np.array(target, dtype=np.float64).reshape(8)
-    return [float(number) for number in np.linalg.solve(np.array(rows), wanted)]

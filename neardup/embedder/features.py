@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from neardup.embedder.decode import Decode, decode
 from neardup.embedder.hand import HAND_WIDTHS, hand_features
 from neardup.embedder.signs import SIGN_NUMBERS
+from neardup.embedder.straighten import straighten
 from neardup.embedder.thumbnail import THUMBNAIL, thumbnail
 from neardup.embedder.trim import trim
 from neardup.embedder.trunk import MIDDLE, SIDE, TOP, ensure_graph
@@ -24,7 +25,7 @@ from neardup.types import Vector
 
 __all__ = ["CONTENT_WIDTH", "FEATURES_VERSION", "RAW_WIDTH", "RAW_WIDTHS", "RawFeatures"]
 
-FEATURES_VERSION: Final = 7
+FEATURES_VERSION: Final = 8
 """Raised with every change that gives other features for the same bytes."""
 CONTENT_WIDTH: Final = MIDDLE + TOP + sum(HAND_WIDTHS)
 """How many of the raw features, from the first on, are the same for a mirror image and go through the whitening."""
@@ -54,7 +55,7 @@ class RawFeatures:
 
     def of_bytes(self, data: bytes) -> Vector:
         """Raises InvalidImageError."""
-        return self.of_image(trim(self._decode(data)))
+        return self.of_image(_unframed(self._decode(data)))
 
     def of_image(self, image: Image.Image) -> Vector:
         squashed = image.resize((SIDE, SIDE), Image.Resampling.BICUBIC, reducing_gap=2.0)
@@ -64,6 +65,13 @@ class RawFeatures:
         by_hand, signs = hand_features(image)
         blocks = (_unit(block) for block in (middle, top, *by_hand))
         return np.concatenate([*blocks, signs, describe(image), thumbnail(image)]).astype(np.float32)
+
+
+def _unframed(image: Image.Image) -> Image.Image:
+    """What the file shows, upright. What was set upright may have had a frame of its own."""
+    trimmed = trim(image)
+    upright = straighten(trimmed)
+    return trimmed if upright is trimmed else trim(upright)
 
 
 def _unit(block: Vector) -> Vector:

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from neardup.points.blur import Floats, blurred
 from neardup.points.corners import corners
 from neardup.points.peaks import peaks, vertex
-from neardup.points.sheet import Sheet
 
 __all__ = ["Points", "find_points"]
 
@@ -30,9 +29,6 @@ _CLEARLY: Final = 1.1
 _BORDER: Final = 3
 _APART: Final = 1.5
 """Pixels of its level that a corner is away from any extremum: the same place is not described twice."""
-_BESIDE_SHEET: Final = 2.0
-_SHEET_BLUR: Final = 4.0
-"""A point this many of its sizes, and so many pixels more, from the side of a sheet shows the sheet."""
 
 _RATIO: Final = 2 ** (1 / _SCALES)
 _FIRST: Final = tuple(float(np.sqrt((_SIGMA * _RATIO**k) ** 2 - _CAMERA**2)) for k in range(_SCALES + 3))
@@ -55,12 +51,11 @@ class Points:
 
 def find_points(grey: npt.NDArray[np.uint8], limit: int) -> Points:
     """At most `limit` points, spread over the picture (adaptive non-maximal suppression; Brown et al., 2005), extrema
-    before corners. None on the sides of a sheet that the picture lies on."""
+    before corners."""
     levels: list[Floats] = []
     found: list[Floats] = []
     factor = 1.0
     stack = blurred(grey.astype(np.float32), _FIRST)
-    sheet = Sheet.find(stack[1])
     while True:
         found.append(_extrema(stack, first_level=len(levels), factor=factor))
         levels += list(stack[1 : _SCALES + 1])
@@ -69,22 +64,13 @@ def find_points(grey: npt.NDArray[np.uint8], limit: int) -> Points:
             break
         stack = np.concatenate([half[None], blurred(half, _LATER)])
         factor *= 2
-    points = _best(_shown(np.concatenate(found), sheet))[:limit]
+    points = _best(np.concatenate(found))[:limit]
     if len(points) < limit:
-        more = _shown(_corners(levels), sheet)
+        more = _corners(levels)
         more = _best(more[_beside(points, more)])
         points = np.concatenate([points, more[: limit - len(points)]])
     x, y, size, level, factors, _ = points.T
     return Points(levels, x, y, size, factors, level.astype(np.intp))
-
-
-def _shown(points: Floats, sheet: Sheet | None) -> Floats:
-    """Those that lie on the sheet, if there is one, and away from its sides."""
-    if sheet is None:
-        return points
-    x, y, size = (points[:, :3] * points[:, 4:5]).T
-    shown: Floats = points[sheet.depth(x, y) >= _BESIDE_SHEET * size + _SHEET_BLUR]
-    return shown
 
 
 def _extrema(stack: Floats, *, first_level: int, factor: float) -> Floats:

@@ -240,13 +240,15 @@ class Committing(Consumer):
 
 
 @pytest.fixture
-def committing(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> tuple[GroupMember, Committing, list[float]]:
+def committing(stop: Stop, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[GroupMember, Committing, list[float]]]:
     now = [100.0]
     monkeypatch.setattr("neardup.group.time", SimpleNamespace(monotonic=lambda: now[0]))
     kafka, consumer = Kafka(), Committing()
     kafka.made = consumer
     member = GroupMember(kafka, topics=["t"], group="g", instance_id=None, stop=stop)  # type: ignore[arg-type]
-    return member, consumer, now
+    yield member, consumer, now
+    # Else its watchdog ends this process a minute later.
+    member.close()
 
 
 def test_commits_that_follow_one_another_are_made_together(
