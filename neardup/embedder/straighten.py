@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from neardup.embedder.small import Bools, Pixels, alike, small_copy
 from neardup.homography import homography
 
 __all__ = ["straighten"]
@@ -43,18 +44,15 @@ _CUT: Final = 0.5
 """Along the sides the picture is blurred into the ground."""
 
 Floats = npt.NDArray[np.float64]
-Bools = npt.NDArray[np.bool_]
-Pixels = npt.NDArray[np.int16]
 
 
 def straighten(image: Image.Image) -> Image.Image:
     """The picture on its sheet, upright; the picture itself when it lies on none."""
-    scale = min(1.0, _WORKING_SIDE / max(image.size))
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    small = np.asarray(image.resize((width, height), Image.Resampling.BOX), dtype=np.int16)
+    small = small_copy(image, _WORKING_SIDE)
     corners = _sheet(small)
     if corners is None:
         return image
+    height, width = small.shape[:2]
     to_image = np.array([image.width / width, image.height / height])
     sides = np.hypot(*((np.roll(corners, -1, axis=0) - corners) * to_image).T)
     across, down = (sides[0] + sides[2]) / 2, (sides[1] + sides[3]) / 2
@@ -74,7 +72,7 @@ def _sheet(picture: Pixels) -> Floats | None:
     for plain in (each for tolerance in _TOLERANCES for each in _plain(picture, tolerance)):
         inside = ~_seen_from_border(plain)
         if _LEAST_INSIDE <= np.count_nonzero(inside) / inside.size <= 1 - _LEAST_OUTSIDE:
-            corners = _fitted(_corners(inside), _Outline.of(inside))
+            corners = _fitted(_Outline.of(inside))
             if corners is not None:
                 return corners
     return None
@@ -85,16 +83,9 @@ def _plain(picture: Pixels, tolerance: int) -> Iterator[Bools]:
     border = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
     corners = picture[[0, 0, -1, -1], [0, -1, 0, -1]]
     for number, ground in enumerate(corners):
-        new = not _alike(corners[:number], ground, tolerance).any()
-        if new and _alike(border, ground, tolerance).mean() >= _LEAST_OF_BORDER:
-            yield _alike(picture, ground, tolerance)
-
-
-def _alike(pixels: Pixels, colour: Pixels, tolerance: int) -> Bools:
-    """Whether no channel of pixels, (…, 3), differs by more."""
-    red, green, blue = np.moveaxis(np.abs(pixels - colour), -1, 0)
-    alike: Bools = np.maximum(np.maximum(red, green), blue) <= tolerance
-    return alike
+        new = not alike(corners[:number], ground, tolerance).any()
+        if new and alike(border, ground, tolerance).mean() >= _LEAST_OF_BORDER:
+            yield alike(picture, ground, tolerance)
 
 
 def _seen_from_border(plain: Bools) -> Bools:
@@ -104,18 +95,6 @@ def _seen_from_border(plain: Bools) -> Bools:
     down = clear(plain, axis=0) | clear(plain[::-1], axis=0)[::-1]
     seen: Bools = across | down
     return seen
-
-
-def _corners(inside: Bools) -> Floats:
-    """The middles of the pixels that lie farthest to the upper left, upper right, lower right and lower left."""
-    rows = np.flatnonzero(inside.any(axis=1))
-    first = inside[rows].argmax(axis=1)
-    last = inside.shape[1] - 1 - inside[rows, ::-1].argmax(axis=1)
-    upper_left, lower_left = (first + rows).argmin(), (first - rows).argmin()
-    upper_right, lower_right = (last - rows).argmax(), (last + rows).argmax()
-    chosen = [upper_left, upper_right, lower_right, lower_left]
-    x = [first[upper_left], last[upper_right], last[lower_right], first[lower_left]]
-    return np.stack([x, rows[chosen]], axis=1) + 0.5
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -140,6 +119,18 @@ class _Outline:
             shape=inside.shape,
         )
 
+    def corners(self) -> Floats:
+        """The middles of the pixels that lie farthest to the upper left, upper right, lower right and lower left."""
+        (left_x, left_y), (right_x, right_y), half = self.left.T, self.right.T, np.array([0.5, 0])
+        return np.stack(
+            [
+                self.left[(left_x + left_y).argmin()] + half,
+                self.right[(right_x - right_y).argmax()] - half,
+                self.right[(right_x + right_y).argmax()] - half,
+                self.left[(left_x - left_y).argmin()] + half,
+            ]
+        )
+
     def along(self, step: Floats) -> Floats:
         """The part that a side in the direction of a step, (2,), belongs to."""
         x, y = step
@@ -154,8 +145,9 @@ class _Outline:
         return bool((far <= 1.5).any() or near[0] >= width - 1.5 or near[1] >= height - 1.5)
 
 
-def _fitted(corners: Floats, outline: _Outline) -> Floats | None:
+def _fitted(outline: _Outline) -> Floats | None:
     """The corners where the sides meet that fit the outline; None: it is no tilted quadrilateral."""
+    corners = outline.corners()
     ends = np.roll(corners, -1, axis=0)
     length = np.hypot(*(ends - corners).T)
     if length.min() < _LEAST_SIDE:

@@ -12,6 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from neardup.embedder.small import Pixels, alike, small_copy
+
 __all__ = ["content_box", "trim"]
 
 _TOLERANCE: Final = 16
@@ -28,8 +30,6 @@ _FLATTEST: Final = 0.2
 _WORKING_SIDE: Final = 192
 _AT_ONCE: Final = 8
 
-Pixels = npt.NDArray[np.int16]
-
 
 def trim(image: Image.Image) -> Image.Image:
     """The picture without its frame; the picture itself when it has none."""
@@ -39,9 +39,8 @@ def trim(image: Image.Image) -> Image.Image:
 
 def content_box(image: Image.Image) -> tuple[int, int, int, int]:
     """Left, upper, right, lower in pixels of what is inside the frame."""
-    scale = min(1.0, _WORKING_SIDE / max(image.size))
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    small = np.asarray(image.resize((width, height), Image.Resampling.BOX), dtype=np.int16)
+    small = small_copy(image, _WORKING_SIDE)
+    height, width = small.shape[:2]
     top, bottom = _inside(small, min(_LEAST_SIDE * height, _FLATTEST * width))
     left, right = _inside(small[top:bottom].transpose(1, 0, 2), _LEAST_SIDE * width)
     x, y = image.width / width, image.height / height
@@ -111,7 +110,5 @@ def _plain_rows(rows: Pixels) -> tuple[Pixels, npt.NDArray[np.float64]]:
 
 def _agreement(rows: Pixels, colour: Pixels) -> npt.NDArray[np.float64]:
     """The share of each row's pixels that are within the tolerance of its colour."""
-    red, green, blue = np.moveaxis(np.abs(rows - colour[:, None, :]), 2, 0)
-    near = np.maximum(np.maximum(red, green), blue) <= _TOLERANCE
-    share: npt.NDArray[np.float64] = near.mean(axis=1)
+    share: npt.NDArray[np.float64] = alike(rows, colour[:, None, :], _TOLERANCE).mean(axis=1)
     return share
